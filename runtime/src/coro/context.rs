@@ -1,0 +1,120 @@
+//! What the thread is doing: the running coroutine, its last yield, its budget.
+//!
+//! The context is plain cells in thread-local storage without a destructor, so that a yield costs
+//! a store and not a look-up. Whoever runs a coroutine *enters* its frame and *leaves* it again;
+//! leaving restores what was there, so that coroutines started inside coroutines nest.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use super::frames::FrameKey;
+use super::site::YieldSite;
+use super::traceback::Traceback;
+
+/// Yields that a coroutine may pass without waiting before it is made to wait for a turn.
+const BUDGET: u32 = 128;
+
+pub(crate) struct Context {
+    /// The frame of the coroutine that runs now.
+    pub(crate) frame: Cell<FrameKey>,
+    /// The yield that the running coroutine came to last.
+    pub(crate) site: Cell<Option<&'static YieldSite>>,
+    /// How many yields may still be passed without a turn.
+    budget: Cell<u32>,
+    /// How many coroutines were started inside one another on this stack.
+    pub(crate) depth: Cell<u32>,
+    /// True while `FAILURE` holds a traceback. Saves looking there.
+    failing: Cell<bool>,
+    /// When the loop's current turn took the time; frames are dated by it.
+    pub(crate) now: Cell<Option<Instant>>,
+}
+
+thread_local! {
+    static CONTEXT: Context = const {
+        Context {
+            frame: Cell::new(FrameKey::NONE),
+            site: Cell::new(None),
+            budget: Cell::new(BUDGET),
+            depth: Cell::new(0),
+            failing: Cell::new(false),
+            now: Cell::new(None),
+        }
+    };
+    /// The traceback of the error or panic that is on its way up through this thread's coroutines.
+    static FAILURE: Cell<Option<Box<Traceback>>> = const { Cell::new(None) };
+}
+
+/// Gives access to the thread's context.
+#[inline]
+pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {
+    CONTEXT.with(f)
+}
+
+impl Context {
+    /// Makes `frame` the running one; the answer restores what was before.
+    #[inline]
+    pub(crate) fn enter(&self, frame: FrameKey) -> Entered {
+        Entered {
+            frame: self.frame.replace(frame),
+            site: self.site.replace(None),
+        }
+    }
+
+    /// Undoes `enter` and returns the yield that the left coroutine stands at.
+    #[inline]
+    pub(crate) fn leave(&self, entered: Entered) -> Option<&'static YieldSite> {
+        self.frame.set(entered.frame);
+        self.site.replace(entered.site)
+    }
+
+    /// Fills the budget, as each resume by the loop does.
+    #[inline]
+    pub(crate) fn refill(&self) {
+        self.budget.set(BUDGET);
+    }
+
+    /// Takes one from the budget; false when it is spent.
+    #[inline]
+    pub(crate) fn spend(&self) -> bool {
+        match self.budget.get() {
+            0 => false,
+            left => {
+                self.budget.set(left - 1);
+                true
+            }
+        }
+    }
+
+    /// True while an error with a traceback passes through the running coroutine.
+    #[inline]
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.get()
+    }
+
+    /// Takes the traceback that is on its way, if there is one.
+    #[inline]
+    pub(crate) fn take_failure(&self) -> Option<Box<Traceback>> {
+        if !self.failing.replace(false) {
+            return None;
+        }
+        FAILURE.try_with(Cell::take).ok().flatten()
+    }
+
+    /// Puts a traceback on its way, in place of any other.
+    #[inline]
+    pub(crate) fn set_failure(&self, traceback: Option<Box<Traceback>>) {
+        if traceback.is_none() && !self.failing.get() {
+            return;
+        }
+        self.failing.set(traceback.is_some());
+        // A thread that is going away has nobody left to read the traceback.
+        let _ = FAILURE.try_with(|slot| slot.set(traceback));
+    }
+}
+
+/// What was running before a frame was entered.
+#[must_use = "leave the frame that was entered"]
+pub(crate) struct Entered {
+    frame: FrameKey,
+    site: Option<&'static YieldSite>,
+}

@@ -1,0 +1,197 @@
+//! The registry of frames: an entry for each live coroutine of the thread.
+//!
+//! A frame knows its coroutine's name, its parent, and the yield it stands at and since when.
+//! Tracebacks, the living tree and the watchdog are readers of it. A key carries a serial number,
+//! so that a child whose parent is gone does not find a stranger in the parent's slot.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::time::Instant;
+
+use slab::Slab;
+
+use super::context;
+use super::site::{CoroutineSite, YieldSite};
+
+/// Names one frame of this thread for as long as it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FrameKey {
+    index: u32,
+    serial: u32,
+}
+
+impl FrameKey {
+    pub(crate) const NONE: FrameKey = FrameKey {
+        index: u32::MAX,
+        serial: 0,
+    };
+}
+
+#[derive(Debug)]
+struct Frame {
+    coroutine: &'static CoroutineSite,
+    parent: FrameKey,
+    serial: u32,
+    resumes: u32,
+    at: Option<&'static YieldSite>,
+    since: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Frames {
+    slots: Slab<Frame>,
+    serial: u32,
+}
+
+thread_local! {
+    static FRAMES: RefCell<Frames> = const {
+        RefCell::new(Frames { slots: Slab::new(), serial: 0 })
+    };
+}
+
+/// Adds a frame under `parent`.
+pub(crate) fn insert(coroutine: &'static CoroutineSite, parent: FrameKey) -> FrameKey {
+    FRAMES.with_borrow_mut(|frames| {
+        frames.serial = frames.serial.wrapping_add(1);
+        let serial = frames.serial;
+        let index = frames.slots.insert(Frame {
+            coroutine,
+            parent,
+            serial,
+            resumes: 0,
+            at: None,
+            since: None,
+        });
+        FrameKey {
+            index: u32::try_from(index).expect("fewer than 2^32 coroutines are alive"),
+            serial,
+        }
+    })
+}
+
+/// Notes that the frame's coroutine waits at `at`.
+pub(crate) fn suspend(key: FrameKey, at: Option<&'static YieldSite>) {
+    let now = context::with(|context| context.now.get());
+    FRAMES.with_borrow_mut(|frames| {
+        if let Some(frame) = frames.slots.get_mut(key.index as usize)
+            && frame.serial == key.serial
+        {
+            frame.at = at;
+            frame.since = now;
+            frame.resumes = frame.resumes.wrapping_add(1);
+        }
+    });
+}
+
+/// Removes a frame. Harmless for one that is gone, and while the thread ends.
+pub(crate) fn remove(key: FrameKey) {
+    let _ = FRAMES.try_with(|frames| {
+        let mut frames = frames.borrow_mut();
+        let index = key.index as usize;
+        if frames
+            .slots
+            .get(index)
+            .is_some_and(|f| f.serial == key.serial)
+        {
+            frames.slots.remove(index);
+        }
+    });
+}
+
+/// How many coroutines of this thread are alive.
+pub(crate) fn count() -> usize {
+    FRAMES.with_borrow(|frames| frames.slots.len())
+}
+
+/// One live coroutine, as [`live`] reports it.
+#[derive(Clone, Debug)]
+pub struct LiveCoroutine {
+    key: FrameKey,
+    parent: FrameKey,
+    coroutine: &'static CoroutineSite,
+    at: Option<&'static YieldSite>,
+    since: Option<Instant>,
+    resumes: u32,
+}
+
+impl LiveCoroutine {
+    /// Returns where the coroutine is defined.
+    pub fn coroutine(&self) -> &'static CoroutineSite {
+        self.coroutine
+    }
+
+    /// Returns the yield that it stands at; none while it has not come to one or runs.
+    pub fn at(&self) -> Option<&'static YieldSite> {
+        self.at
+    }
+
+    /// Returns the time of the turn in which it came to wait there.
+    pub fn since(&self) -> Option<Instant> {
+        self.since
+    }
+
+    /// Returns how often it was suspended.
+    pub fn resumes(&self) -> u32 {
+        self.resumes
+    }
+
+    /// True if `other` started this coroutine, or runs it as a scoped one.
+    pub fn is_child_of(&self, other: &LiveCoroutine) -> bool {
+        self.parent == other.key
+    }
+
+    /// True if the coroutine that started this one is gone, or if none did.
+    pub fn is_root(&self, all: &[LiveCoroutine]) -> bool {
+        !all.iter().any(|other| self.is_child_of(other))
+    }
+}
+
+impl fmt::Display for LiveCoroutine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.coroutine.name)?;
+        match self.at {
+            Some(at) => write!(f, " at {at}: {}", at.expression),
+            None => write!(f, " ({}:{})", self.coroutine.file, self.coroutine.line),
+        }
+    }
+}
+
+/// Returns all coroutines of this thread that are alive, in no particular order.
+///
+/// Reads the registry only: no coroutine is polled, and none notices.
+///
+/// # Examples
+///
+/// ```
+/// use squall::{IoLoop, yield_};
+///
+/// #[squall::coroutine]
+/// fn patient() {
+///     yield_!(squall::sleep(std::time::Duration::from_secs(3600)));
+/// }
+///
+/// let _waiting = patient();
+/// let live = squall::live();
+/// assert_eq!(live[0].coroutine().name, "patient");
+/// assert!(live[0].at().unwrap().expression.contains("sleep"));
+/// # IoLoop::clear_current();
+/// ```
+pub fn live() -> Vec<LiveCoroutine> {
+    FRAMES.with_borrow(|frames| {
+        frames
+            .slots
+            .iter()
+            .map(|(index, frame)| LiveCoroutine {
+                key: FrameKey {
+                    index: index as u32,
+                    serial: frame.serial,
+                },
+                parent: frame.parent,
+                coroutine: frame.coroutine,
+                at: frame.at,
+                since: frame.since,
+                resumes: frame.resumes,
+            })
+            .collect()
+    })
+}

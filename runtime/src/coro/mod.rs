@@ -1,0 +1,22 @@
+//! The mechanism of coroutines: start, suspend, resume, finish.
+//!
+//! A *task* is one started coroutine: the compiler's state machine, its result and a small header
+//! in one heap block. A *deferred* is the caller's end of it. A *scoped* coroutine borrows from its
+//! caller and lives inside the caller's state machine instead. Both kinds have a *frame* in the
+//! thread's registry while they live, and suspend at *yield points* that know their place in the
+//! source.
+//!
+//! Nothing here knows of a loop, a socket or a clock: a task is resumed by whoever holds it, with a
+//! waker that says whom to tell. The crate's `unsafe` of the coroutine mechanism is in
+//! [`task`] alone.
+
+pub(crate) mod catch;
+pub(crate) mod context;
+pub(crate) mod deferred;
+pub(crate) mod frames;
+pub(crate) mod outcome;
+pub(crate) mod scoped;
+pub(crate) mod site;
+pub(crate) mod task;
+pub(crate) mod traceback;
+pub(crate) mod yield_point;

@@ -1,0 +1,145 @@
+//! How a coroutine ended, and what can be said of a failure.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::traceback::Traceback;
+
+/// What a panic carried.
+pub(crate) type Panic = Box<dyn Any + Send>;
+
+/// A coroutine's end: its value or the panic that ended it, and the way of its failure.
+pub(crate) struct Outcome<T> {
+    pub(crate) value: Result<T, Panic>,
+    /// There for an `Err` and for a panic.
+    pub(crate) traceback: Option<Box<Traceback>>,
+}
+
+/// Tells whether a finished coroutine's value is a failure, and shows it.
+///
+/// The macro picks one of four by what the return type implements, so that a coroutine of any type
+/// can be started, and errors are shown as well as their type allows.
+pub trait OutcomeView<T> {
+    /// Returns the failure in `value`, if it is one.
+    fn failure<'a>(&self, value: &'a T) -> Option<Failure<'a>>;
+}
+
+/// A failure as far as its type lets it be shown.
+#[derive(Clone, Copy)]
+pub enum Failure<'a> {
+    /// Shows itself to users.
+    Display(&'a dyn fmt::Display),
+    /// Shows itself to programmers.
+    Debug(&'a dyn fmt::Debug),
+    /// Only its type's name is known.
+    Opaque(&'static str),
+}
+
+impl fmt::Display for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Display(error) => error.fmt(f),
+            Failure::Debug(error) => error.fmt(f),
+            Failure::Opaque(name) => write!(f, "an error of type {name}"),
+        }
+    }
+}
+
+impl fmt::Debug for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Returns the text that a panic was given.
+pub(crate) fn panic_message(panic: &Panic) -> &str {
+    if let Some(text) = panic.downcast_ref::<&'static str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "a panic without a message"
+    }
+}
+
+/// Picks an [`OutcomeView`] for `T`: the traits below are found through references, the one that
+/// needs the fewest first.
+#[derive(Debug)]
+pub struct Probe<T>(PhantomData<fn(T)>);
+
+impl<T> Probe<T> {
+    /// A probe of the type.
+    pub const NEW: Self = Probe(PhantomData);
+}
+
+/// A `Result` whose error can be displayed.
+pub trait DisplayProbe {
+    /// Returns the view.
+    fn view(&self) -> DisplayView {
+        DisplayView
+    }
+}
+impl<V, E: fmt::Display> DisplayProbe for &&&Probe<Result<V, E>> {}
+
+/// A `Result` whose error can be debugged.
+pub trait DebugProbe {
+    /// Returns the view.
+    fn view(&self) -> DebugView {
+        DebugView
+    }
+}
+impl<V, E: fmt::Debug> DebugProbe for &&Probe<Result<V, E>> {}
+
+/// Any other `Result`.
+pub trait OpaqueProbe {
+    /// Returns the view.
+    fn view(&self) -> OpaqueView {
+        OpaqueView
+    }
+}
+impl<V, E> OpaqueProbe for &Probe<Result<V, E>> {}
+
+/// A value that cannot be a failure.
+pub trait PlainProbe {
+    /// Returns the view.
+    fn view(&self) -> PlainView {
+        PlainView
+    }
+}
+impl<T> PlainProbe for Probe<T> {}
+
+macro_rules! views {
+    ($($(#[$doc:meta])* $name:ident[$($bound:tt)*] => $show:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+        impl<V, E: $($bound)*> OutcomeView<Result<V, E>> for $name {
+            #[inline]
+            fn failure<'a>(&self, value: &'a Result<V, E>) -> Option<Failure<'a>> {
+                let show: fn(&E) -> Failure<'_> = $show;
+                value.as_ref().err().map(show)
+            }
+        }
+    )*};
+}
+
+views! {
+    /// Shows errors by `Display`.
+    DisplayView[fmt::Display] => |e| Failure::Display(e);
+    /// Shows errors by `Debug`.
+    DebugView[fmt::Debug] => |e| Failure::Debug(e);
+    /// Shows the names of errors' types.
+    OpaqueView[Sized] => |_| Failure::Opaque(std::any::type_name::<E>());
+}
+
+/// Sees no failures.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainView;
+
+impl<T> OutcomeView<T> for PlainView {
+    #[inline]
+    fn failure<'a>(&self, _: &'a T) -> Option<Failure<'a>> {
+        None
+    }
+}

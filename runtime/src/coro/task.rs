@@ -1,0 +1,229 @@
+//! One started coroutine: header, state machine and result in one heap block.
+//!
+//! ```text
+//!            start                 ready
+//!   ──► Running(future) ──resume──► Finished(outcome) ──taken by the Deferred──► Taken
+//!            │      ▲
+//!            └──────┘ pending: suspended at a yield
+//! ```
+//!
+//! The loop holds a task as a [`Resume`] until it has finished, the caller as a [`Settle`]; the
+//! block lives as long as one of them does. The state machine is dropped the moment it ends, so
+//! that a coroutine's locals never outlive it.
+
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use super::context;
+use super::deferred::Settle;
+use super::frames::{self, FrameKey};
+use super::outcome::{Outcome, OutcomeView, Panic, panic_message};
+use super::site::CoroutineSite;
+use super::traceback::{TraceFrame, Traceback};
+
+/// Something the loop can run when it is woken.
+pub(crate) trait Resume {
+    /// Runs until the next unfinished yield or the end. True at the end.
+    fn resume(&self, waker: &Waker) -> bool;
+
+    /// Drops the state machine where it stands, without running it.
+    fn abandon(&self);
+}
+
+pub(crate) struct Task<F: Future, V> {
+    coroutine: &'static CoroutineSite,
+    view: V,
+    frame: Cell<FrameKey>,
+    /// True once the `Deferred` is gone: nobody will take the outcome.
+    detached: Cell<bool>,
+    /// Whoever waits for the outcome.
+    waiter: Cell<Option<Waker>>,
+    /// Borrowed while the coroutine runs. Invariant: a `Task` is made in an `Rc` by `new` and never
+    /// leaves it, so the future inside is pinned from its first resume until it is dropped here.
+    stage: RefCell<Stage<F>>,
+}
+
+enum Stage<F: Future> {
+    Running(F),
+    Finished(Outcome<F::Output>),
+    Taken,
+}
+
+impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
+    /// Makes a task with a frame under `parent`. It does not run yet.
+    pub(crate) fn new(
+        coroutine: &'static CoroutineSite,
+        view: V,
+        parent: FrameKey,
+        future: F,
+    ) -> Rc<Self> {
+        Rc::new(Task {
+            coroutine,
+            view,
+            frame: Cell::new(frames::insert(coroutine, parent)),
+            detached: Cell::new(false),
+            waiter: Cell::new(None),
+            stage: RefCell::new(Stage::Running(future)),
+        })
+    }
+
+    /// Polls the state machine; a panic is an end like any other.
+    fn poll(&self, waker: &Waker) -> Poll<Result<F::Output, Panic>> {
+        let mut stage = self.stage.borrow_mut();
+        let Stage::Running(future) = &mut *stage else {
+            return Poll::Pending;
+        };
+        // SAFETY: `self` is inside the `Rc` that `new` made, no method moves the future out of it or
+        // hands out `&mut` to it, and replacing the stage drops it in place.
+        let future = unsafe { Pin::new_unchecked(future) };
+        let mut cx = Context::from_waker(waker);
+        match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    }
+
+    /// Ends the task: drops the state machine, keeps the outcome or reports it, wakes the waiter.
+    fn finish(&self, value: Result<F::Output, Panic>, at: TraceFrame) {
+        let failed = match &value {
+            Ok(value) => self.view.failure(value).is_some(),
+            Err(_) => true,
+        };
+        let traceback = context::with(|context| context.take_failure());
+        let traceback = failed.then(|| Traceback::extend(traceback, at));
+        let outcome = Outcome { value, traceback };
+        let old = self.stage.replace(Stage::Finished(outcome));
+        drop_quietly(old, self.coroutine);
+        if self.detached.get() {
+            self.report();
+        }
+        if let Some(waiter) = self.waiter.take() {
+            waiter.wake();
+        }
+    }
+
+    /// Logs a failure that nobody took.
+    #[cold]
+    fn report(&self) {
+        let outcome = match self.stage.replace(Stage::Taken) {
+            Stage::Finished(outcome) => outcome,
+            other => {
+                // Still running, or taken: there is nothing to report.
+                self.stage.replace(other);
+                return;
+            }
+        };
+        let Some(traceback) = &outcome.traceback else {
+            return;
+        };
+        let name = self.coroutine.name;
+        match &outcome.value {
+            Ok(value) => {
+                if let Some(failure) = self.view.failure(value) {
+                    tracing::error!(target: "squall", "error in coroutine `{name}` was never retrieved: {failure}\n{traceback}");
+                }
+            }
+            Err(panic) => {
+                let message = panic_message(panic);
+                tracing::error!(target: "squall", "panic in coroutine `{name}` was never retrieved: {message}\n{traceback}");
+            }
+        }
+    }
+}
+
+impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
+    fn resume(&self, waker: &Waker) -> bool {
+        let frame = self.frame.get();
+        let (entered, outer_failure) =
+            context::with(|context| (context.enter(frame), context.take_failure()));
+        let polled = self.poll(waker);
+        let at = context::with(|context| context.leave(entered));
+        let finished = match polled {
+            Poll::Pending => {
+                frames::suspend(frame, at);
+                context::with(|context| context.set_failure(None));
+                false
+            }
+            Poll::Ready(value) => {
+                frames::remove(frame);
+                let coroutine = self.coroutine;
+                self.finish(value, TraceFrame { coroutine, at });
+                true
+            }
+        };
+        context::with(|context| context.set_failure(outer_failure));
+        finished
+    }
+
+    fn abandon(&self) {
+        if let Ok(mut stage) = self.stage.try_borrow_mut()
+            && matches!(*stage, Stage::Running(_))
+        {
+            let old = std::mem::replace(&mut *stage, Stage::Taken);
+            drop(stage);
+            frames::remove(self.frame.get());
+            drop_quietly(old, self.coroutine);
+        }
+    }
+}
+
+impl<F: Future, V: OutcomeView<F::Output>> Settle<F::Output> for Task<F, V> {
+    fn is_done(&self) -> bool {
+        // A task that is borrowed is running.
+        (self.stage.try_borrow()).is_ok_and(|stage| !matches!(*stage, Stage::Running(_)))
+    }
+
+    fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Outcome<F::Output>>> {
+        // A coroutine that waits for itself finds itself borrowed, and is never done.
+        let taken = self.stage.try_borrow_mut().ok().and_then(|mut stage| {
+            if matches!(*stage, Stage::Running(_)) {
+                return None;
+            }
+            match std::mem::replace(&mut *stage, Stage::Taken) {
+                Stage::Finished(outcome) => Some(Some(outcome)),
+                _ => Some(None),
+            }
+        });
+        match taken {
+            Some(taken) => Poll::Ready(taken),
+            None => {
+                let old = self.waiter.take();
+                let waiter = match old {
+                    Some(old) if old.will_wake(cx.waker()) => old,
+                    _ => cx.waker().clone(),
+                };
+                self.waiter.set(Some(waiter));
+                Poll::Pending
+            }
+        }
+    }
+
+    fn detach(&self) {
+        self.detached.set(true);
+        self.waiter.set(None);
+        if self.is_done() {
+            self.report();
+        }
+    }
+}
+
+impl<F: Future, V> Drop for Task<F, V> {
+    fn drop(&mut self) {
+        frames::remove(self.frame.get());
+    }
+}
+
+/// Drops a state machine; a destructor that panics is logged and does not end the loop.
+fn drop_quietly<T>(value: T, coroutine: &'static CoroutineSite) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(move || drop(value))) {
+        let message = panic_message(&panic);
+        let name = coroutine.name;
+        tracing::error!(target: "squall", "panic while coroutine `{name}` was dropped: {message}");
+    }
+}

@@ -1,0 +1,196 @@
+//! The crate's error.
+
+use std::fmt;
+use std::io;
+
+/// The result of what this crate does.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong in the loop, a stream or a queue.
+///
+/// The kinds may grow; ask the questions that matter to you.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    source: Option<io::Error>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Io,
+    AlreadyRunning,
+    LoopClosed,
+    TooManyLoops,
+    HandlerExists(i32),
+    NoHandler(i32),
+    NoInterest,
+    StreamClosed,
+    LimitExceeded { limit: usize },
+    AlreadyReading,
+    Resolve { host: String },
+    QueueEmpty,
+    QueueFull,
+}
+
+impl Error {
+    /// True if a stream was closed, by either side, before the operation was done.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.kind, Kind::StreamClosed)
+            || self.source.as_ref().is_some_and(|source| {
+                matches!(
+                    source.kind(),
+                    io::ErrorKind::ConnectionReset
+                        | io::ErrorKind::ConnectionAborted
+                        | io::ErrorKind::BrokenPipe
+                        | io::ErrorKind::UnexpectedEof
+                )
+            })
+    }
+
+    /// True if a read went past the number of bytes that it was allowed.
+    pub fn is_limit(&self) -> bool {
+        matches!(self.kind, Kind::LimitExceeded { .. })
+    }
+
+    /// True if a host's name could not be looked up.
+    pub fn is_resolve(&self) -> bool {
+        matches!(self.kind, Kind::Resolve { .. })
+    }
+
+    /// True if `get_nowait` found a queue empty.
+    pub fn is_queue_empty(&self) -> bool {
+        matches!(self.kind, Kind::QueueEmpty)
+    }
+
+    /// True if `put_nowait` found a queue full.
+    pub fn is_queue_full(&self) -> bool {
+        matches!(self.kind, Kind::QueueFull)
+    }
+
+    /// Returns the system's error, if it was one.
+    pub fn io(&self) -> Option<&io::Error> {
+        self.source.as_ref()
+    }
+
+    pub(crate) fn already_running() -> Error {
+        Kind::AlreadyRunning.into()
+    }
+
+    pub(crate) fn loop_closed() -> Error {
+        Kind::LoopClosed.into()
+    }
+
+    pub(crate) fn too_many_loops() -> Error {
+        Kind::TooManyLoops.into()
+    }
+
+    pub(crate) fn handler_exists(fd: i32) -> Error {
+        Kind::HandlerExists(fd).into()
+    }
+
+    pub(crate) fn no_handler(fd: i32) -> Error {
+        Kind::NoHandler(fd).into()
+    }
+
+    pub(crate) fn no_interest() -> Error {
+        Kind::NoInterest.into()
+    }
+
+    pub(crate) fn stream_closed() -> Error {
+        Kind::StreamClosed.into()
+    }
+
+    pub(crate) fn limit_exceeded(limit: usize) -> Error {
+        Kind::LimitExceeded { limit }.into()
+    }
+
+    pub(crate) fn already_reading() -> Error {
+        Kind::AlreadyReading.into()
+    }
+
+    pub(crate) fn resolve(host: &str, source: io::Error) -> Error {
+        Error {
+            kind: Kind::Resolve {
+                host: host.to_owned(),
+            },
+            source: Some(source),
+        }
+    }
+
+    pub(crate) fn queue_empty() -> Error {
+        Kind::QueueEmpty.into()
+    }
+
+    pub(crate) fn queue_full() -> Error {
+        Kind::QueueFull.into()
+    }
+
+    pub(crate) fn into_io(self) -> io::Error {
+        match self {
+            Error {
+                kind: Kind::Io,
+                source: Some(source),
+            } => source,
+            Error {
+                kind: Kind::StreamClosed,
+                ..
+            } => io::Error::new(io::ErrorKind::UnexpectedEof, self),
+            other => io::Error::other(other),
+        }
+    }
+}
+
+impl From<Kind> for Error {
+    fn from(kind: Kind) -> Error {
+        Error { kind, source: None }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(source: io::Error) -> Error {
+        Error {
+            kind: Kind::Io,
+            source: Some(source),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            // The system's words are all there is to say, so they are not left to `source`.
+            Kind::Io => match &self.source {
+                Some(source) => source.fmt(f),
+                None => f.write_str("input or output failed"),
+            },
+            Kind::AlreadyRunning => f.write_str(
+                "the loop is running already; call this from outside of its callbacks and coroutines",
+            ),
+            Kind::LoopClosed => f.write_str("the loop is closed; make a new one"),
+            Kind::TooManyLoops => f.write_str("a process has 65,536 loops at most; close some"),
+            Kind::HandlerExists(fd) => write!(
+                f,
+                "descriptor {fd} has a handler already; change it by update_handler or remove it first"
+            ),
+            Kind::NoHandler(fd) => write!(f, "descriptor {fd} has no handler; add one first"),
+            Kind::NoInterest => f.write_str("a handler waits for READ or WRITE; none was given"),
+            Kind::StreamClosed => f.write_str("the stream is closed"),
+            Kind::LimitExceeded { limit } => {
+                write!(f, "what was waited for did not come within {limit} bytes")
+            }
+            Kind::AlreadyReading => f.write_str("another read of this stream is pending"),
+            Kind::Resolve { host } => write!(f, "the name {host:?} could not be looked up"),
+            Kind::QueueEmpty => f.write_str("the queue is empty"),
+            Kind::QueueFull => f.write_str("the queue is full"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.kind {
+            Kind::Io => self.source.as_ref().and_then(|source| source.source()),
+            _ => self.source.as_ref().map(|source| source as _),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! A result that is set by hand.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::coro::deferred::{Deferred, Settle};
+use crate::coro::outcome::{Outcome, Panic};
+
+/// Sets the result of a [`Deferred`]: Tornado's `Future` seen from the side of its maker.
+///
+/// Setting it never runs the waiting coroutine: it is queued, and resumes in the loop's turn.
+/// A promise that is dropped without a result makes the yield panic, rather than wait for ever.
+///
+/// # Examples
+///
+/// ```
+/// use squall::{IoLoop, Promise, yield_};
+///
+/// #[squall::main]
+/// fn main() {
+///     let (promise, answer) = Promise::new();
+///     IoLoop::current().add_callback(move || promise.set_result(42));
+///     assert_eq!(yield_!(answer), 42);
+/// }
+/// ```
+pub struct Promise<T> {
+    cell: Rc<PromiseCell<T>>,
+}
+
+struct PromiseCell<T> {
+    state: Cell<State<T>>,
+    waiter: Cell<Option<Waker>>,
+}
+
+enum State<T> {
+    Pending,
+    Done(Result<T, Panic>),
+    Taken,
+}
+
+impl<T: 'static> Promise<T> {
+    /// Returns a promise and the deferred that it settles.
+    // The pair is the point: neither end is of use without the other.
+    #[allow(clippy::new_ret_no_self)]
+    pub fn new() -> (Promise<T>, Deferred<T>) {
+        let cell = Rc::new(PromiseCell {
+            state: Cell::new(State::Pending),
+            waiter: Cell::new(None),
+        });
+        let promise = Promise { cell: cell.clone() };
+        (promise, Deferred::settling(cell))
+    }
+}
+
+impl<T> Promise<T> {
+    /// Sets the result. It can be done once, so it takes the promise.
+    pub fn set_result(self, value: T) {
+        self.cell.settle(Ok(value));
+    }
+
+    /// True if the deferred was dropped: nobody will see the result.
+    pub fn is_abandoned(&self) -> bool {
+        Rc::strong_count(&self.cell) == 1
+    }
+}
+
+impl<T> Drop for Promise<T> {
+    fn drop(&mut self) {
+        let state = self.cell.state.replace(State::Taken);
+        let was_pending = matches!(state, State::Pending);
+        self.cell.state.set(state);
+        if was_pending {
+            (self.cell).settle(Err(Box::new("a Promise was dropped without a result")));
+        }
+    }
+}
+
+impl<T> fmt::Debug for Promise<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Promise").finish_non_exhaustive()
+    }
+}
+
+impl<T> PromiseCell<T> {
+    fn settle(&self, result: Result<T, Panic>) {
+        self.state.set(State::Done(result));
+        if let Some(waiter) = self.waiter.take() {
+            waiter.wake();
+        }
+    }
+}
+
+impl<T> Settle<T> for PromiseCell<T> {
+    fn is_done(&self) -> bool {
+        let state = self.state.replace(State::Taken);
+        let done = !matches!(state, State::Pending);
+        self.state.set(state);
+        done
+    }
+
+    fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Outcome<T>>> {
+        match self.state.replace(State::Taken) {
+            State::Pending => {
+                self.state.set(State::Pending);
+                self.waiter.set(Some(cx.waker().clone()));
+                Poll::Pending
+            }
+            State::Done(value) => Poll::Ready(Some(Outcome {
+                value,
+                traceback: None,
+            })),
+            State::Taken => Poll::Ready(None),
+        }
+    }
+
+    fn detach(&self) {
+        self.waiter.set(None);
+    }
+}
