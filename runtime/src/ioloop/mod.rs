@@ -1,0 +1,499 @@
+//! One thread's loop: readiness, timers, callbacks, and the queue of what can run.
+//!
+//! ```text
+//!  one turn:  callbacks ─► due timers ─► runnable coroutines ─► poll ─► I/O handlers
+//!             (those queued              (those queued           (no wait if
+//!              before the turn)           when their phase        anything can run)
+//!                                         begins)
+//! ```
+//!
+//! `turn` is one iteration, `ready` the run queue and the wakers, `timers` the deadlines, `sources`
+//! the registered descriptors, `handle` the way in from other threads, `clock` the time. The loop
+//! has not heard of coroutines: it runs what implements `Resume`.
+
+mod callback;
+mod clock;
+mod handle;
+mod handlers;
+pub(crate) mod ready;
+mod sleep;
+pub(crate) mod sources;
+pub(crate) mod timers;
+mod turn;
+pub(crate) mod waker;
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+pub use callback::CallbackResult;
+pub use handle::Handle;
+pub use handlers::Interest;
+pub use sleep::{Sleep, sleep, sleep_until};
+pub use timers::Timeout;
+
+use crate::coro::context;
+use crate::coro::task::Resume;
+use crate::error::{Error, Result};
+use callback::Callback;
+use clock::Clock;
+use handle::Inbox;
+use handlers::Handlers;
+use ready::Ready;
+use sources::Sources;
+use timers::{Action, Timers};
+
+/// A thread's event loop: Tornado's `IOLoop` on mio's `Poll`.
+///
+/// Cheap to clone; every clone is the same loop. It belongs to its thread: other threads reach it
+/// through a [`Handle`].
+///
+/// ```compile_fail,E0277
+/// fn needs_send<T: Send>() {}
+/// needs_send::<squall::IoLoop>();
+/// ```
+///
+/// # Examples
+///
+/// ```
+/// use squall::IoLoop;
+/// use std::time::Duration;
+///
+/// let io_loop = IoLoop::current();
+/// let stopper = io_loop.clone();
+/// io_loop.call_later(Duration::from_millis(1), move || stopper.stop());
+/// io_loop.start()?;
+/// # Ok::<(), squall::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct IoLoop {
+    core: Rc<Core>,
+}
+
+/// A loop that is not kept alive: what timers and streams hold.
+#[derive(Clone)]
+pub(crate) struct WeakLoop {
+    core: Weak<Core>,
+}
+
+struct Core {
+    id: u16,
+    clock: Clock,
+    poll: RefCell<mio::Poll>,
+    registry: mio::Registry,
+    events: Cell<Option<mio::Events>>,
+    ready: Ready,
+    callbacks: RefCell<VecDeque<Callback>>,
+    timers: RefCell<Timers>,
+    sources: RefCell<Sources>,
+    handlers: RefCell<Handlers>,
+    inbox: Arc<Inbox>,
+    running: Cell<bool>,
+    stopping: Cell<bool>,
+    closed: Cell<bool>,
+    /// True when `run_sync`'s own future is to be polled after this turn.
+    root_woken: Cell<bool>,
+    /// Coroutines resumed since the last poll; bounds how long I/O and timers are left waiting.
+    resumes: Cell<u32>,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<IoLoop>> = const { RefCell::new(None) };
+}
+
+impl IoLoop {
+    /// Makes a loop. It is not the thread's current one until [`make_current`](Self::make_current).
+    ///
+    /// # Errors
+    ///
+    /// If the system has no more descriptors for it; close some and try again.
+    pub fn new() -> Result<IoLoop> {
+        Self::with_clock(Clock::real())
+    }
+
+    /// Makes a loop whose time jumps to the next timer whenever nothing else can happen.
+    ///
+    /// What `#[squall::test]` runs on: an hour of [`sleep`] passes in no time. While descriptors are
+    /// registered the loop first waits some milliseconds of real time for them.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_virtual_clock() -> Result<IoLoop> {
+        Self::with_clock(Clock::virtual_from(Instant::now()))
+    }
+
+    fn with_clock(clock: Clock) -> Result<IoLoop> {
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let waker = mio::Waker::new(&registry, turn::INBOX)?;
+        let (id, inbox) = handle::register(waker)?;
+        let core = Core {
+            id,
+            clock,
+            poll: RefCell::new(poll),
+            registry,
+            events: Cell::new(Some(mio::Events::with_capacity(turn::EVENTS))),
+            ready: Ready::default(),
+            callbacks: RefCell::default(),
+            timers: RefCell::default(),
+            sources: RefCell::default(),
+            handlers: RefCell::default(),
+            inbox,
+            running: Cell::new(false),
+            stopping: Cell::new(false),
+            closed: Cell::new(false),
+            root_woken: Cell::new(false),
+            resumes: Cell::new(0),
+        };
+        Ok(IoLoop {
+            core: Rc::new(core),
+        })
+    }
+
+    /// Returns the thread's current loop; makes one if there is none.
+    ///
+    /// # Panics
+    ///
+    /// If there is none and the system has no descriptors left for one; see [`new`](Self::new).
+    pub fn current() -> IoLoop {
+        if let Some(current) = CURRENT.with_borrow(Clone::clone) {
+            return current;
+        }
+        let io_loop = IoLoop::new().expect("the system has descriptors for a loop");
+        io_loop.make_current();
+        io_loop
+    }
+
+    /// Returns the thread's current loop if there is one.
+    pub fn try_current() -> Option<IoLoop> {
+        CURRENT.try_with(|c| c.borrow().clone()).ok().flatten()
+    }
+
+    /// Makes this the thread's current loop.
+    pub fn make_current(&self) {
+        CURRENT.set(Some(self.clone()));
+    }
+
+    /// Makes the thread have no current loop. Harmless when there is none.
+    pub fn clear_current() {
+        let current = CURRENT.take();
+        drop(current);
+    }
+
+    /// Runs turns until [`stop`](Self::stop) is called.
+    ///
+    /// The loop is the thread's current one while it runs. If `stop` was called before, it returns
+    /// at once; the next start is normal.
+    ///
+    /// # Errors
+    ///
+    /// If the loop runs already (called from a callback or coroutine of it), or is closed; if the
+    /// system's poll fails.
+    pub fn start(&self) -> Result<()> {
+        let _running = Running::enter(self)?;
+        while !self.core.stopping.get() {
+            self.turn()?;
+        }
+        self.core.stopping.set(false);
+        Ok(())
+    }
+
+    /// Makes [`start`](Self::start) return after the current turn's callbacks.
+    ///
+    /// Callbacks that are added later stay queued for the next start.
+    pub fn stop(&self) {
+        self.core.stopping.set(true);
+    }
+
+    /// Runs the loop until the future that `f` returns is done, and returns its result.
+    ///
+    /// `f` is called with the loop current, so a coroutine that it calls starts on it. What other
+    /// coroutines do meanwhile goes on; they stay suspended when this returns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use squall::{IoLoop, yield_};
+    ///
+    /// #[squall::coroutine]
+    /// fn answer() -> u32 {
+    ///     yield_!(squall::moment());
+    ///     42
+    /// }
+    ///
+    /// assert_eq!(IoLoop::current().run_sync(answer), 42);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the loop runs already, is closed, is stopped before the future is done, or if the system's
+    /// poll fails; and with the panic of the future.
+    pub fn run_sync<F: IntoFuture>(&self, f: impl FnOnce() -> F) -> F::Output {
+        let running = Running::enter(self).expect("run_sync is called on a loop at rest");
+        let mut future = pin!(f().into_future());
+        let root = Rc::new(Root {
+            io_loop: self.downgrade(),
+        });
+        self.core.root_woken.set(true);
+        let slot = self.core.ready.insert(root);
+        let _slot = scope_guard(|| self.core.ready.remove(slot));
+        let waker = ready::waker(self.core.id, slot);
+        let mut cx = Context::from_waker(&waker);
+        loop {
+            if self.core.root_woken.take() {
+                context::with(|context| context.refill());
+                if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                    drop(running);
+                    return value;
+                }
+            }
+            if self.core.stopping.take() {
+                panic!("the loop was stopped before run_sync's future was done");
+            }
+            self.turn().expect("the system's poll works");
+        }
+    }
+
+    /// Queues a callback for the next turn.
+    ///
+    /// It runs from the loop, never inside this call; a panic in it is logged, and the loop goes on.
+    pub fn add_callback(&self, callback: impl FnOnce() + 'static) {
+        (self.core.callbacks.borrow_mut()).push_back(Box::new(callback));
+    }
+
+    /// Queues a call whose result nobody waits for: the way to start a coroutine and forget it.
+    ///
+    /// An error or panic of the coroutine is logged with its traceback.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use squall::{IoLoop, yield_};
+    /// # use std::time::Duration;
+    /// #[squall::coroutine]
+    /// fn minute_loop() {
+    ///     loop {
+    ///         println!("a minute has passed");
+    ///         yield_!(squall::sleep(Duration::from_secs(60)));
+    ///     }
+    /// }
+    ///
+    /// IoLoop::current().spawn_callback(minute_loop);
+    /// # IoLoop::clear_current();
+    /// ```
+    pub fn spawn_callback<R: CallbackResult>(&self, callback: impl FnOnce() -> R + 'static) {
+        self.add_callback(move || callback().detach());
+    }
+
+    /// Returns the loop's time. Deadlines are points of it.
+    pub fn time(&self) -> Instant {
+        self.core.clock.now()
+    }
+
+    /// Returns the time that the current turn began with, without asking the clock.
+    pub fn turn_time(&self) -> Instant {
+        (context::with(|context| context.now.get())).unwrap_or_else(|| self.time())
+    }
+
+    /// Calls `callback` at `deadline`, from the loop.
+    ///
+    /// Equal deadlines run in the order in which they were set.
+    pub fn call_at(&self, deadline: Instant, callback: impl FnOnce() + 'static) -> Timeout {
+        self.insert_timer(deadline, Action::Call(Box::new(callback)))
+    }
+
+    /// Calls `callback` after `delay`, from the loop.
+    pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Timeout {
+        self.call_at(self.deadline_after(delay), callback)
+    }
+
+    /// Cancels a timeout. Harmless for one that ran or was removed.
+    pub fn remove_timeout(&self, timeout: Timeout) {
+        // The callback may own what calls back into the loop when it is dropped.
+        let removed = self.core.timers.borrow_mut().remove(timeout);
+        drop(removed);
+    }
+
+    /// Returns a handle that other threads reach the loop with.
+    pub fn handle(&self) -> Handle {
+        Handle::new(self.core.inbox.clone())
+    }
+
+    /// Ends the loop: drops all that waits on it, coroutines, callbacks, timers and handlers.
+    ///
+    /// Destructors of suspended coroutines run. Streams that are held elsewhere get errors.
+    pub fn close(&self) {
+        self.core.close();
+    }
+
+    /// Returns the point that lies `delay` from now; one that a clock can hold.
+    pub(crate) fn deadline_after(&self, delay: Duration) -> Instant {
+        let now = self.time();
+        let far = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+        now.checked_add(delay).unwrap_or_else(|| now + far)
+    }
+
+    pub(crate) fn insert_timer(&self, deadline: Instant, action: Action) -> Timeout {
+        self.core.timers.borrow_mut().insert(deadline, action)
+    }
+
+    /// Makes a timer wake `waker`. False if it has run.
+    pub(crate) fn rewake_timer(&self, timeout: Timeout, waker: &Waker) -> bool {
+        self.core.timers.borrow_mut().rewake(timeout, waker)
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakLoop {
+        WeakLoop {
+            core: Rc::downgrade(&self.core),
+        }
+    }
+
+    pub(crate) fn registry(&self) -> &mio::Registry {
+        &self.core.registry
+    }
+
+    pub(crate) fn sources(&self) -> &RefCell<Sources> {
+        &self.core.sources
+    }
+
+    /// Gives a runnable a slot; its waker is [`ready::waker`] of this loop and the slot.
+    pub(crate) fn insert_runnable(&self, runnable: Rc<dyn Resume>) -> ready::SlotKey {
+        self.core.ready.insert(runnable)
+    }
+
+    pub(crate) fn ready(&self) -> &Ready {
+        &self.core.ready
+    }
+
+    /// A waker for the slot, and for one child of it.
+    pub(crate) fn waker(&self, slot: ready::SlotKey) -> Waker {
+        ready::waker(self.core.id, slot)
+    }
+
+    pub(crate) fn child_waker(&self, slot: ready::SlotKey, child: usize) -> Waker {
+        ready::child_waker(self.core.id, slot, child)
+    }
+}
+
+impl fmt::Debug for IoLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoLoop")
+            .field("running", &self.core.running.get())
+            .field("timers", &self.core.timers.borrow().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl WeakLoop {
+    pub(crate) fn upgrade(&self) -> Option<IoLoop> {
+        self.core.upgrade().map(|core| IoLoop { core })
+    }
+}
+
+impl fmt::Debug for WeakLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakLoop")
+    }
+}
+
+/// Calls `f` with the current loop, making one if needed, without a reference count.
+pub(crate) fn with_current<R>(f: impl FnOnce(&IoLoop) -> R) -> R {
+    // Cloned: `f` may run coroutines, which may make another loop current.
+    f(&IoLoop::current())
+}
+
+impl Core {
+    fn close(&self) {
+        if self.closed.replace(true) {
+            return;
+        }
+        handle::unregister(self.id);
+        // What is dropped may add more, so each is taken out before it is dropped.
+        self.ready.clear();
+        drop(self.callbacks.take());
+        drop(self.timers.take());
+        drop(self.handlers.take());
+        drop(self.sources.take());
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The future of `run_sync`, as the run queue sees it.
+struct Root {
+    io_loop: WeakLoop,
+}
+
+impl Resume for Root {
+    fn resume(&self, _: &Waker) -> bool {
+        if let Some(io_loop) = self.io_loop.upgrade() {
+            io_loop.core.root_woken.set(true);
+        }
+        false
+    }
+
+    fn abandon(&self) {}
+}
+
+/// Marks a loop as running, and as current, until it is dropped.
+struct Running {
+    io_loop: IoLoop,
+    previous: Option<IoLoop>,
+}
+
+impl Running {
+    fn enter(io_loop: &IoLoop) -> Result<Running> {
+        if io_loop.core.closed.get() {
+            return Err(Error::loop_closed());
+        }
+        if io_loop.core.running.replace(true) {
+            return Err(Error::already_running());
+        }
+        let previous = CURRENT.replace(Some(io_loop.clone()));
+        io_loop.set_turn_time();
+        Ok(Running {
+            io_loop: io_loop.clone(),
+            previous,
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.io_loop.core.running.set(false);
+        context::with(|context| context.now.set(None));
+        // A loop that was the first of its thread stays current.
+        if let Some(previous) = self.previous.take() {
+            CURRENT.set(Some(previous));
+        }
+    }
+}
+
+/// Calls `f` when the answer is dropped.
+fn scope_guard<F: FnMut()>(f: F) -> impl Drop {
+    struct Guard<F: FnMut()>(F);
+    impl<F: FnMut()> Drop for Guard<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    Guard(f)
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        error.into_io()
+    }
+}

@@ -1,0 +1,127 @@
+//! A future that is done when its time has come.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::timers::{Action, Timeout};
+use super::{IoLoop, WeakLoop};
+
+/// Returns a future that is done after `duration`: Tornado's `gen.sleep`.
+///
+/// The time counts from this call, not from the yield, so a sleep can be started, and yielded after
+/// other work has been done.
+///
+/// # Examples
+///
+/// ```
+/// use squall::yield_;
+/// use std::time::Duration;
+///
+/// #[squall::coroutine]
+/// fn every_minute() {
+///     loop {
+///         let next = squall::sleep(Duration::from_secs(60)); // start the clock
+///         println!("working");                               // work while it is ticking
+///         yield_!(next);                                     // wait for the rest
+///     }
+/// }
+/// ```
+pub fn sleep(duration: Duration) -> Sleep {
+    super::with_current(|io_loop| Sleep::new(io_loop, io_loop.deadline_after(duration)))
+}
+
+/// Returns a future that is done at `deadline`, a point of [`IoLoop::time`].
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    super::with_current(|io_loop| Sleep::new(io_loop, deadline))
+}
+
+/// See [`sleep`].
+///
+/// # Cancellation
+///
+/// Dropping it removes its timer.
+#[must_use = "a sleep does nothing unless it is yielded"]
+#[derive(Debug)]
+pub struct Sleep {
+    io_loop: WeakLoop,
+    deadline: Instant,
+    timer: Option<Timer>,
+}
+
+/// The timer that is set: never for later than the deadline.
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    timeout: Timeout,
+    set_for: Instant,
+}
+
+impl Sleep {
+    fn new(io_loop: &IoLoop, deadline: Instant) -> Sleep {
+        Sleep {
+            io_loop: io_loop.downgrade(),
+            deadline,
+            timer: None,
+        }
+    }
+
+    /// Returns when it is done.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Moves the deadline.
+    ///
+    /// To move it on costs a store: the timer that is set stays, and sets itself anew when it runs
+    /// too early. So a time-out that every request puts off is cheap.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        if let Some(timer) = self.timer
+            && timer.set_for > deadline
+        {
+            self.cancel(timer);
+        }
+    }
+
+    fn cancel(&mut self, timer: Timer) {
+        self.timer = None;
+        if let Some(io_loop) = self.io_loop.upgrade() {
+            io_loop.remove_timeout(timer.timeout);
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io_loop) = self.io_loop.upgrade() else {
+            // The loop is gone, and with it the coroutine that waits.
+            return Poll::Pending;
+        };
+        match self.timer {
+            Some(timer) if io_loop.rewake_timer(timer.timeout, cx.waker()) => return Poll::Pending,
+            Some(timer) if timer.set_for >= self.deadline => {
+                self.timer = None;
+                return Poll::Ready(());
+            }
+            _ if io_loop.time() >= self.deadline => return Poll::Ready(()),
+            _ => {}
+        }
+        let action = Action::Wake(cx.waker().clone());
+        self.timer = Some(Timer {
+            timeout: io_loop.insert_timer(self.deadline, action),
+            set_for: self.deadline,
+        });
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer {
+            self.cancel(timer);
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! One iteration of the loop.
+//!
+//! A turn runs the callbacks that were queued when it began, then the timers that are due, then the
+//! coroutines that are runnable when their phase begins, then asks the system for I/O and hands it
+//! out. What any of these adds waits for the next turn, so none can starve the others.
+//!
+//! A coroutine that yields a moment is runnable again at once. To ask the system after each such
+//! step would cost ten times the step; so while coroutines stay runnable, turns leave out the timers
+//! and the poll until `RESUMES_A_POLL` coroutines have been resumed since the last.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::handle::Message;
+use super::sources::Dispatch;
+use super::timers::Action;
+use super::{IoLoop, callback};
+use crate::coro::context;
+use crate::error::Result;
+
+/// The token of the inbox's waker. No source has it: their generations have 31 bits.
+pub(super) const INBOX: mio::Token = mio::Token(usize::MAX);
+
+/// How many events one poll can bring.
+pub(super) const EVENTS: usize = 1024;
+
+/// How many coroutines may run between two polls while there are always more.
+const RESUMES_A_POLL: u32 = 64;
+
+/// How long a virtual clock waits, in real time, for descriptors before it jumps.
+const REAL_WAIT: Duration = Duration::from_millis(20);
+
+impl IoLoop {
+    /// Runs one turn.
+    pub(super) fn turn(&self) -> Result<()> {
+        self.run_mail();
+        self.run_callbacks();
+        if self.core.resumes.get() == 0 {
+            self.run_timers();
+        }
+        self.run_ready();
+        let busy = self.has_runnable() && !self.core.stopping.get();
+        if busy && self.core.resumes.get() < RESUMES_A_POLL {
+            return Ok(());
+        }
+        self.core.resumes.set(0);
+        self.poll_io()?;
+        Ok(())
+    }
+
+    fn run_mail(&self) {
+        if !self.core.inbox.has_mail() {
+            return;
+        }
+        for message in self.core.inbox.take() {
+            match message {
+                Message::Call(f) => self.core.callbacks.borrow_mut().push_back(f),
+                Message::Wake(id) => {
+                    (self.core.ready).wake(super::ready::SlotKey(id.slot), id.child);
+                }
+            }
+        }
+    }
+
+    fn run_callbacks(&self) {
+        let queued = self.core.callbacks.borrow().len();
+        for _ in 0..queued {
+            let next = self.core.callbacks.borrow_mut().pop_front();
+            let Some(next) = next else { return };
+            callback::run(next);
+        }
+    }
+
+    fn run_timers(&self) {
+        let (next, newest) = {
+            let mut timers = self.core.timers.borrow_mut();
+            (timers.next_deadline(), timers.newest())
+        };
+        let Some(next) = next else { return };
+        let now = self.turn_time();
+        if next > now {
+            return;
+        }
+        loop {
+            let due = self.core.timers.borrow_mut().pop_due(now, newest);
+            match due {
+                Some(Action::Call(f)) => callback::run(f),
+                Some(Action::Wake(waker)) => waker.wake(),
+                None => return,
+            }
+        }
+    }
+
+    fn run_ready(&self) {
+        let runnable = self.core.ready.len();
+        for _ in 0..runnable {
+            let Some((key, task)) = self.core.ready.pop() else {
+                break;
+            };
+            context::with(|context| context.refill());
+            if task.resume(&self.waker(key)) {
+                self.core.ready.remove(key);
+            }
+        }
+        let resumes = self.core.resumes.get() + runnable as u32;
+        self.core.resumes.set(resumes);
+    }
+
+    fn has_runnable(&self) -> bool {
+        !self.core.ready.is_empty() || self.core.root_woken.get()
+    }
+
+    /// Asks the system what is ready; waits only if nothing else can be done.
+    fn poll_io(&self) -> io::Result<()> {
+        let Some(timeout) = self.poll_timeout() else {
+            return Ok(());
+        };
+        let Some(mut events) = self.core.events.take() else {
+            return Ok(());
+        };
+        let polled = self.core.clock.spending(timeout, || {
+            self.core.poll.borrow_mut().poll(&mut events, timeout)
+        });
+        self.core.inbox.awake();
+        self.set_turn_time();
+        for event in &events {
+            self.dispatch(event);
+        }
+        if self.core.clock.is_virtual() && events.is_empty() {
+            self.jump();
+        }
+        self.core.events.set(Some(events));
+        match polled {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            other => other,
+        }
+    }
+
+    /// How long to wait: `Some(None)` is for ever, `None` not even a poll.
+    fn poll_timeout(&self) -> Option<Option<Duration>> {
+        let core = &self.core;
+        let runnable = self.has_runnable() || !core.callbacks.borrow().is_empty();
+        if runnable || core.stopping.get() || !core.inbox.fall_asleep() {
+            return Some(Some(Duration::ZERO));
+        }
+        let deadline = core.timers.borrow_mut().next_deadline();
+        let Some(deadline) = deadline else {
+            return Some(None);
+        };
+        let wait = deadline.saturating_duration_since(self.time());
+        if !core.clock.is_virtual() {
+            return Some(Some(wait));
+        }
+        if core.sources.borrow().len() == 0 && !crate::executor::is_busy() {
+            self.jump();
+            core.inbox.awake();
+            return None;
+        }
+        Some(Some(wait.min(REAL_WAIT)))
+    }
+
+    /// Moves a virtual clock to the next deadline, unless something can run before it.
+    fn jump(&self) {
+        let core = &self.core;
+        let runnable = self.has_runnable() || !core.callbacks.borrow().is_empty();
+        if runnable || core.inbox.has_mail() || crate::executor::is_busy() {
+            return;
+        }
+        if let Some(deadline) = core.timers.borrow_mut().next_deadline() {
+            core.clock.jump_to(deadline);
+            self.set_turn_time();
+        }
+    }
+
+    fn dispatch(&self, event: &mio::event::Event) {
+        if event.token() == INBOX {
+            return;
+        }
+        let dispatch = self.core.sources.borrow_mut().note(event);
+        match dispatch {
+            Dispatch::Wake(reader, writer) => {
+                for waker in [reader, writer].into_iter().flatten() {
+                    waker.wake();
+                }
+            }
+            Dispatch::Handler(fd) => self.call_handler(fd, event),
+            Dispatch::Nothing => {}
+        }
+    }
+
+    /// Takes the time for the turn that follows.
+    pub(super) fn set_turn_time(&self) {
+        let now: Instant = self.time();
+        context::with(|context| context.now.set(Some(now)));
+    }
+}
