@@ -1,0 +1,108 @@
+//! Coroutines that yield futures, lists or maps of futures, on one event loop a thread.
+//!
+//! Squall is [Tornado]'s model in Rust. Calling a coroutine starts it; it runs up to its first
+//! unfinished yield and gives a [`Deferred`]. A yield takes a future, or a whole collection of
+//! futures, and waits for all of them. An [`IoLoop`] a thread drives it all.
+//!
+//! ```
+//! use squall::{sleep, yield_};
+//! use std::time::Duration;
+//!
+//! #[squall::coroutine]
+//! fn double(n: u32) -> u32 {
+//!     yield_!(sleep(Duration::from_millis(10)));
+//!     2 * n
+//! }
+//!
+//! #[squall::main]
+//! fn main() {
+//!     let [a, b] = yield_!([double(1), double(2)]); // both run at the same time
+//!     assert_eq!(a + b, 6);
+//! }
+//! ```
+//!
+//! | to do this | use |
+//! |---|---|
+//! | write a coroutine | [`#[squall::coroutine]`](macro@coroutine), [`yield_!`], [`coroutines!`] |
+//! | run a program or a test of coroutines | [`#[squall::main]`](macro@main), [`#[squall::test]`](macro@test) |
+//! | wait for time, or let others run | [`sleep`], [`moment`] |
+//! | set a result by hand | [`Promise`] |
+//! | call back, on time, on readiness | [`IoLoop`] |
+//! | hand work from one coroutine to another | [`sync::Queue`] |
+//! | run what blocks on another thread | [`run_in_executor`] |
+//! | connect, listen, read and write | [`net`] |
+//! | see what is alive | [`live`] |
+//!
+//! The crate `squall-web` adds HTTP and a web framework.
+//!
+//! [Tornado]: https://www.tornadoweb.org
+
+#![deny(unsafe_code)]
+// The macros' output names the crate by its own name, here too.
+extern crate self as squall;
+
+mod coro;
+mod error;
+mod executor;
+mod future;
+mod ioloop;
+pub mod net;
+#[doc(hidden)]
+pub mod private;
+mod runner;
+pub mod sync;
+
+pub use coro::catch::{CatchPanic, Panicked, catch_panic, take_traceback};
+pub use coro::deferred::Deferred;
+pub use coro::frames::{LiveCoroutine, live};
+pub use coro::scoped::Scoped;
+pub use coro::site::{CoroutineSite, YieldSite};
+pub use coro::traceback::{TraceFrame, Traceback};
+pub use error::{Error, Result};
+pub use executor::run_in_executor;
+pub use future::{Moment, Promise, moment};
+pub use ioloop::{CallbackResult, Handle, Interest, IoLoop, Sleep, Timeout, sleep, sleep_until};
+pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};
+pub use squall_macros::{coroutine, coroutines, main, test};
+
+/// Yields inside a coroutine: waits for a future, or for a tree of futures.
+///
+/// Takes any future (or `IntoFuture`), `()` for a [`moment`], and arrays, `Vec`s, `HashMap`s,
+/// `BTreeMap`s and tuples of what it takes, all nested. Gives the same tree of results. If every
+/// leaf is a `Result` it gives one `Result` of the tree: all are waited for, the first error in
+/// input order is given, and the others are logged (unless [`multi`]`(…).quiet()`).
+///
+/// What is done already is not waited for: the coroutine goes on at once.
+///
+/// # Examples
+///
+/// ```
+/// use squall::yield_;
+/// use std::collections::HashMap;
+///
+/// #[squall::coroutine]
+/// fn half(n: u32) -> Result<u32, String> {
+///     if n % 2 == 0 { Ok(n / 2) } else { Err(format!("{n} is odd")) }
+/// }
+///
+/// #[squall::main]
+/// fn main() -> Result<(), String> {
+///     let one = yield_!(half(2))?;
+///     let list = yield_!(vec![half(4), half(6)])?;
+///     let map = yield_!(HashMap::from([("a", half(8))]))?;
+///     assert_eq!((one, list, map["a"]), (1, vec![2, 3], 4));
+///     assert_eq!(yield_!([half(1), half(3)]), Err("1 is odd".into()));
+///     Ok(())
+/// }
+/// ```
+///
+/// It ends in `.await`, so it works wherever that does, and inside another macro's arguments too.
+#[macro_export]
+macro_rules! yield_ {
+    ($value:expr $(,)?) => {
+        $crate::private::yield_at!(
+            { ::core::file!(), ::core::line!(), ::core::column!(), ::core::stringify!($value) },
+            $value
+        )
+    };
+}

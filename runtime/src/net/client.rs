@@ -1,0 +1,69 @@
+//! Connecting.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+use super::stream::IoStream;
+use crate::coro::deferred::Deferred;
+use crate::error::{Error, Result};
+use crate::executor::run_in_executor;
+
+/// Connects to hosts: Tornado's `TCPClient`.
+#[derive(Clone, Debug, Default)]
+pub struct TcpClient {}
+
+impl TcpClient {
+    /// Makes a client.
+    pub fn new() -> TcpClient {
+        TcpClient {}
+    }
+
+    /// Connects to a host's port; starts at once.
+    ///
+    /// A name is looked up on another thread. Its addresses are tried one after the other.
+    ///
+    /// # Errors
+    ///
+    /// If the name cannot be looked up ([`Error::is_resolve`]), or none of its addresses accepts:
+    /// the error is that of the last.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use squall::{net::TcpClient, yield_};
+    /// #[squall::main]
+    /// fn main() -> squall::Result<()> {
+    ///     let stream = yield_!(TcpClient::new().connect("localhost", 80))?;
+    ///     println!("connected to {:?}", stream.peer_addr());
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn connect(&self, host: impl Into<String>, port: u16) -> Deferred<Result<IoStream>> {
+        connect(host.into(), port)
+    }
+}
+
+#[crate::coroutine]
+fn connect(host: String, port: u16) -> Result<IoStream> {
+    let mut last = None;
+    for address in crate::yield_!(resolve(host.clone(), port))? {
+        match crate::yield_!(IoStream::connect(address)) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(error),
+        }
+    }
+    let none = || std::io::Error::new(std::io::ErrorKind::NotFound, "the name has no address");
+    Err(last.unwrap_or_else(|| Error::resolve(&host, none())))
+}
+
+/// Looks a name up, on another thread unless it is an address.
+#[crate::coroutine]
+fn resolve(host: String, port: u16) -> Result<Vec<SocketAddr>> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let name = host.clone();
+    let looked_up =
+        run_in_executor(move || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+    crate::yield_!(looked_up)?.map_err(|error| Error::resolve(&host, error))
+}

@@ -1,0 +1,441 @@
+//! A non-blocking socket with buffered reads.
+//!
+//! Reads take what the socket has into a buffer and give the part that was asked for; what comes
+//! after it stays for the next read. The buffer is freed whenever it is empty, so that a stream that
+//! idles holds none. All methods take `&self`: one coroutine may read while another writes. At most
+//! one read may be pending; a second gets an error.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::task::{Context, Poll, ready};
+
+use mio::net::{TcpStream, UnixStream};
+
+use crate::error::{Error, Result};
+use crate::ioloop::IoLoop;
+use crate::ioloop::sources::{Direction, Registration};
+
+/// How much is read at a time.
+const CHUNK: usize = 16 * 1024;
+
+/// A connected socket: Tornado's `IOStream`.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use squall::{net::TcpClient, yield_};
+/// #[squall::main]
+/// fn main() -> squall::Result<()> {
+///     let stream = yield_!(TcpClient::new().connect("localhost", 80))?;
+///     yield_!(stream.write(b"GET / HTTP/1.0\r\n\r\n"))?;
+///     let head = yield_!(stream.read_until(b"\r\n\r\n", 64 * 1024))?;
+///     println!("{}", String::from_utf8_lossy(&head));
+///     Ok(())
+/// }
+/// ```
+pub struct IoStream {
+    // Before the socket: it is undone before the descriptor is closed.
+    registration: Registration,
+    socket: Socket,
+    /// What was read and not asked for yet.
+    buffer: RefCell<Vec<u8>>,
+    reading: Cell<bool>,
+    closed: Cell<bool>,
+}
+
+enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl IoStream {
+    /// Takes a connected TCP socket into the current loop; makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// If the system cannot poll it.
+    pub fn from_tcp(socket: std::net::TcpStream) -> Result<IoStream> {
+        socket.set_nonblocking(true)?;
+        Self::from_mio(TcpStream::from_std(socket))
+    }
+
+    /// Takes a connected Unix socket into the current loop; makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// If the system cannot poll it.
+    pub fn from_unix(socket: std::os::unix::net::UnixStream) -> Result<IoStream> {
+        socket.set_nonblocking(true)?;
+        let mut socket = UnixStream::from_std(socket);
+        let registration = Registration::new(&IoLoop::current(), &mut socket)?;
+        Ok(Self::new(registration, Socket::Unix(socket)))
+    }
+
+    pub(super) fn from_mio(mut socket: TcpStream) -> Result<IoStream> {
+        let registration = Registration::new(&IoLoop::current(), &mut socket)?;
+        Ok(Self::new(registration, Socket::Tcp(socket)))
+    }
+
+    /// Connects to an address; the stream is there when the connection is.
+    pub(super) async fn connect(address: SocketAddr) -> Result<IoStream> {
+        let mut socket = TcpStream::connect(address)?;
+        let registration = Registration::new(&IoLoop::current(), &mut socket)?;
+        // A socket that connects cannot be written yet.
+        registration.clear_hard(Direction::Write);
+        loop {
+            poll_fn(|cx| registration.poll_ready(Direction::Write, cx)).await?;
+            if let Some(error) = socket.take_error()? {
+                return Err(error.into());
+            }
+            match socket.peer_addr() {
+                Ok(_) => return Ok(Self::new(registration, Socket::Tcp(socket))),
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    registration.clear_hard(Direction::Write);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn new(registration: Registration, socket: Socket) -> IoStream {
+        IoStream {
+            registration,
+            socket,
+            buffer: RefCell::default(),
+            reading: Cell::new(false),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// Reads up to and with `delimiter`.
+    ///
+    /// # Errors
+    ///
+    /// If it is not found within `max` bytes ([`Error::is_limit`]), if the stream ends before
+    /// ([`Error::is_closed`]), if another read is pending, or if the system's read fails.
+    ///
+    /// # Cancellation
+    ///
+    /// No bytes are lost: what was read stays in the stream.
+    pub async fn read_until(&self, delimiter: &[u8], max: usize) -> Result<Vec<u8>> {
+        let _reading = Reading::begin(self)?;
+        let mut searched = 0;
+        loop {
+            let (found, len) = {
+                let buffer = self.buffer.borrow();
+                let from = searched.min(buffer.len());
+                let found = find(&buffer[from..], delimiter).map(|at| from + at + delimiter.len());
+                (found, buffer.len())
+            };
+            match found {
+                Some(end) if end <= max => return Ok(self.take(end)),
+                None if len < max => {}
+                _ => return Err(Error::limit_exceeded(max)),
+            }
+            searched = len.saturating_sub(delimiter.len().saturating_sub(1));
+            self.fill_or_fail().await?;
+        }
+    }
+
+    /// Reads exactly `count` bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the stream ends before ([`Error::is_closed`]), if another read is pending, or if the
+    /// system's read fails.
+    ///
+    /// # Cancellation
+    ///
+    /// No bytes are lost: what was read stays in the stream.
+    pub async fn read_bytes(&self, count: usize) -> Result<Vec<u8>> {
+        let _reading = Reading::begin(self)?;
+        while self.buffer.borrow().len() < count {
+            self.fill_or_fail().await?;
+        }
+        Ok(self.take(count))
+    }
+
+    /// Reads what there is, `max` bytes at most and one at least; empty at the end of the stream.
+    ///
+    /// Tornado's `read_bytes(…, partial=True)`.
+    ///
+    /// # Errors
+    ///
+    /// If another read is pending, or if the system's read fails.
+    ///
+    /// # Cancellation
+    ///
+    /// No bytes are lost: what was read stays in the stream.
+    pub async fn read_partial(&self, max: usize) -> Result<Vec<u8>> {
+        let _reading = Reading::begin(self)?;
+        if self.buffer.borrow().is_empty() {
+            poll_fn(|cx| self.poll_fill(cx)).await?;
+        }
+        let len = self.buffer.borrow().len().min(max);
+        Ok(self.take(len))
+    }
+
+    /// Reads until the peer closes.
+    ///
+    /// # Errors
+    ///
+    /// If more than `max` bytes come ([`Error::is_limit`]), if another read is pending, or if the
+    /// system's read fails.
+    pub async fn read_until_close(&self, max: usize) -> Result<Vec<u8>> {
+        let _reading = Reading::begin(self)?;
+        loop {
+            if self.buffer.borrow().len() > max {
+                return Err(Error::limit_exceeded(max));
+            }
+            if poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
+                let len = self.buffer.borrow().len();
+                return Ok(self.take(len));
+            }
+        }
+    }
+
+    /// Writes all of `data`; done when the system has taken it.
+    ///
+    /// What the system does not take at once is written as the peer reads: a slow reader makes its
+    /// writer wait.
+    ///
+    /// # Errors
+    ///
+    /// If the stream is closed by either side ([`Error::is_closed`]), or the system's write fails.
+    ///
+    /// # Cancellation
+    ///
+    /// A part of the data may have been sent.
+    pub async fn write(&self, data: &[u8]) -> Result<()> {
+        let mut rest = data;
+        while !rest.is_empty() {
+            let written = poll_fn(|cx| self.poll_write(cx, rest)).await?;
+            rest = &rest[written..];
+        }
+        Ok(())
+    }
+
+    /// Closes the stream: its peer sees the end, and reads and writes of it fail from now on.
+    ///
+    /// The descriptor is freed when the stream is dropped.
+    pub fn close(&self) {
+        if !self.closed.replace(true) {
+            let _ = match &self.socket {
+                Socket::Tcp(socket) => socket.shutdown(Shutdown::Both),
+                Socket::Unix(socket) => socket.shutdown(Shutdown::Both),
+            };
+        }
+    }
+
+    /// Tells the peer that no more will be written; reading goes on.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is gone.
+    pub fn shutdown_write(&self) -> Result<()> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.shutdown(Shutdown::Write)?,
+            Socket::Unix(socket) => socket.shutdown(Shutdown::Write)?,
+        }
+        Ok(())
+    }
+
+    /// True once [`close`](Self::close) was called.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Sends small writes at once (`TCP_NODELAY`); without effect on a Unix socket.
+    ///
+    /// # Errors
+    ///
+    /// If the connection is gone.
+    pub fn set_nodelay(&self, on: bool) -> Result<()> {
+        if let Socket::Tcp(socket) = &self.socket {
+            socket.set_nodelay(on)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the address of the peer; none for a Unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.peer_addr().ok(),
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// Returns the stream's own address; none for a Unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.local_addr().ok(),
+            Socket::Unix(_) => None,
+        }
+    }
+
+    /// Ready when a read may be tried, without one: a connection that idles needs no buffer to wait.
+    ///
+    /// # Errors
+    ///
+    /// If the stream is closed.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.closed.get() {
+            return Poll::Ready(Err(Error::stream_closed()));
+        }
+        if !self.buffer.borrow().is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(Ok(ready!(
+            self.registration.poll_ready(Direction::Read, cx)
+        )?))
+    }
+
+    /// Reads into the caller's own buffer, past the stream's: for protocols that keep their bytes
+    /// themselves. Gives 0 at the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// If the stream is closed or the system's read fails.
+    pub fn poll_read(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize>> {
+        {
+            let mut buffer = self.buffer.borrow_mut();
+            if !buffer.is_empty() {
+                let len = buffer.len().min(into.len());
+                into[..len].copy_from_slice(&buffer[..len]);
+                buffer.drain(..len);
+                return Poll::Ready(Ok(len));
+            }
+        }
+        self.poll_read_socket(cx, into)
+    }
+
+    /// Writes a part of `data`; gives how much.
+    ///
+    /// # Errors
+    ///
+    /// If the stream is closed or the system's write fails.
+    pub fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize>> {
+        loop {
+            if self.closed.get() {
+                return Poll::Ready(Err(Error::stream_closed()));
+            }
+            ready!(self.registration.poll_ready(Direction::Write, cx))?;
+            let written = match &self.socket {
+                Socket::Tcp(socket) => (&*socket).write(data),
+                Socket::Unix(socket) => (&*socket).write(data),
+            };
+            match written {
+                Ok(0) if !data.is_empty() => {
+                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+                }
+                Ok(written) => return Poll::Ready(Ok(written)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.registration.clear_hard(Direction::Write);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    fn poll_read_socket(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize>> {
+        loop {
+            if self.closed.get() {
+                return Poll::Ready(Err(Error::stream_closed()));
+            }
+            ready!(self.registration.poll_ready(Direction::Read, cx))?;
+            let read = match &self.socket {
+                Socket::Tcp(socket) => (&*socket).read(into),
+                Socket::Unix(socket) => (&*socket).read(into),
+            };
+            match read {
+                Ok(read) => {
+                    // Less than there is room for: the socket is drained, and the next edge tells.
+                    if read < into.len() {
+                        self.registration.clear(Direction::Read);
+                    }
+                    return Poll::Ready(Ok(read));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.registration.clear_hard(Direction::Read);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Reads once from the socket to the end of the buffer.
+    fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        let mut buffer = self.buffer.borrow_mut();
+        let len = buffer.len();
+        buffer.resize(len + CHUNK, 0);
+        let polled = self.poll_read_socket(cx, &mut buffer[len..]);
+        let read = match &polled {
+            Poll::Ready(Ok(read)) => *read,
+            _ => 0,
+        };
+        buffer.truncate(len + read);
+        if buffer.is_empty() {
+            *buffer = Vec::new();
+        }
+        polled
+    }
+
+    async fn fill_or_fail(&self) -> Result<()> {
+        match poll_fn(|cx| self.poll_fill(cx)).await? {
+            0 => Err(Error::stream_closed()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the first `len` bytes of the buffer.
+    fn take(&self, len: usize) -> Vec<u8> {
+        let mut buffer = self.buffer.borrow_mut();
+        let rest = buffer.split_off(len);
+        let mut taken = std::mem::replace(&mut *buffer, rest);
+        if buffer.is_empty() {
+            *buffer = Vec::new();
+        }
+        taken.shrink_to_fit();
+        taken
+    }
+}
+
+impl fmt::Debug for IoStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IoStream")
+            .field("peer", &self.peer_addr())
+            .field("buffered", &self.buffer.borrow().len())
+            .field("closed", &self.closed.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Marks that a read is pending, until it is dropped.
+struct Reading<'a>(&'a IoStream);
+
+impl<'a> Reading<'a> {
+    fn begin(stream: &'a IoStream) -> Result<Reading<'a>> {
+        if stream.reading.replace(true) {
+            return Err(Error::already_reading());
+        }
+        Ok(Reading(stream))
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.reading.set(false);
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    if needle.is_empty() {
+        return Some(0);
+    }
+    (haystack.windows(needle.len())).position(|window| window == needle)
+}

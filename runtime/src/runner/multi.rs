@@ -1,0 +1,306 @@
+//! Waits for all children of a list, an array or a map.
+//!
+//! Up to `SMALL` children share the coroutine's own waker and are all polled at each wake. More get
+//! a *relay*: a slot of the loop whose wakers carry the child's index, so that a wake polls the
+//! children that were woken and no others, and 1,000 that finish one by one cost 1,000 polls.
+
+#![allow(unsafe_code)]
+
+use std::future::Future;
+use std::marker::PhantomPinned;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::policy::Policy;
+use crate::ioloop::ready::SlotKey;
+use crate::ioloop::{IoLoop, WeakLoop};
+
+/// Up to how many children are polled at every wake.
+const SMALL: usize = 16;
+
+/// One child: waited for, done, or failed and gone.
+#[derive(Debug)]
+pub enum Child<W, T> {
+    /// Not done.
+    Waiting(W),
+    /// Done; this is what is kept of it.
+    Done(T),
+    /// Failed, or taken.
+    Gone,
+}
+
+/// Where the children are: an array inside the coroutine, or a list on the heap.
+pub trait Children<W, T> {
+    /// What the children's results make up.
+    type Collected;
+
+    /// All children.
+    fn slice(&mut self) -> &mut [Child<W, T>];
+
+    /// Takes what was kept of each.
+    fn collect(&mut self) -> Self::Collected;
+}
+
+/// The wait for all children, apart from the type of a child.
+#[derive(Debug)]
+struct Multi<C, P> {
+    children: C,
+    policy: P,
+    /// Children that are not done.
+    waiting: usize,
+    relay: Option<Relay>,
+    started: bool,
+    _pinned: PhantomPinned,
+}
+
+#[derive(Debug)]
+struct Relay {
+    io_loop: WeakLoop,
+    slot: SlotKey,
+    /// Scratch for the children that were woken.
+    woken: Vec<u32>,
+}
+
+impl<C, P> Multi<C, P> {
+    fn new(children: C, policy: P) -> Self {
+        Multi {
+            children,
+            policy,
+            waiting: 0,
+            relay: None,
+            started: false,
+            _pinned: PhantomPinned,
+        }
+    }
+}
+
+impl<W, C, P> Future for Wait<W, C, P>
+where
+    W: Future,
+    P: Policy<W::Output>,
+    C: Children<W, P::Kept>,
+{
+    type Output = P::Output<C::Collected>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: nothing is moved out of the children that are `Waiting`: `poll_child` pins the
+        // future in place and overwrites the child in place when it is done. `Multi` is not `Unpin`,
+        // has no `Drop` of its own, and its children's storage is never replaced.
+        let this = unsafe { &mut self.get_unchecked_mut().multi };
+        if this.started {
+            this.poll_again(cx);
+        } else {
+            this.poll_first(cx);
+        }
+        if this.waiting > 0 {
+            return Poll::Pending;
+        }
+        let Multi {
+            children, policy, ..
+        } = this;
+        Poll::Ready(policy.finish(|| children.collect()))
+    }
+}
+
+/// A [`Multi`] with the type of its children, which the trait system wants named.
+#[derive(Debug)]
+pub struct Wait<W, C, P> {
+    multi: Multi<C, P>,
+    _child: std::marker::PhantomData<W>,
+}
+
+impl<W, C, P> Wait<W, C, P> {
+    /// A wait for `children`, whose results go to `policy`.
+    pub fn new(children: C, policy: P) -> Self {
+        Wait {
+            multi: Multi::new(children, policy),
+            _child: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<C, P> Multi<C, P> {
+    /// Polls every child for the first time, each with its own waker if there are many.
+    fn poll_first<W>(&mut self, cx: &mut Context<'_>)
+    where
+        W: Future,
+        P: Policy<W::Output>,
+        C: Children<W, P::Kept>,
+    {
+        self.started = true;
+        let children = self.children.slice();
+        self.waiting = children.len();
+        if children.len() <= SMALL {
+            for (index, child) in children.iter_mut().enumerate() {
+                self.waiting -= usize::from(poll_child(child, index, &mut self.policy, cx));
+            }
+            return;
+        }
+        let io_loop = IoLoop::current();
+        let slot = io_loop.ready().insert_relay(cx.waker().clone());
+        self.relay = Some(Relay {
+            io_loop: io_loop.downgrade(),
+            slot,
+            woken: Vec::new(),
+        });
+        for (index, child) in children.iter_mut().enumerate() {
+            let waker = io_loop.child_waker(slot, index);
+            let mut cx = Context::from_waker(&waker);
+            self.waiting -= usize::from(poll_child(child, index, &mut self.policy, &mut cx));
+        }
+    }
+
+    /// Polls the children that may have got on: those that were woken, or all if they are few.
+    fn poll_again<W>(&mut self, cx: &mut Context<'_>)
+    where
+        W: Future,
+        P: Policy<W::Output>,
+        C: Children<W, P::Kept>,
+    {
+        let children = self.children.slice();
+        let Some(relay) = &mut self.relay else {
+            for (index, child) in children.iter_mut().enumerate() {
+                self.waiting -= usize::from(poll_child(child, index, &mut self.policy, cx));
+            }
+            return;
+        };
+        let Some(io_loop) = relay.io_loop.upgrade() else {
+            return;
+        };
+        let last = crate::ioloop::waker::LAST_CHILD as usize;
+        let mut woken = std::mem::take(&mut relay.woken);
+        io_loop.ready().relay(relay.slot, cx.waker(), &mut woken);
+        for child in woken.drain(..) {
+            let first = child as usize;
+            let end = if first == last {
+                children.len()
+            } else {
+                first + 1
+            };
+            let waker = io_loop.child_waker(relay.slot, first);
+            let mut cx = Context::from_waker(&waker);
+            // A waker may outlive its list and wake a later one that is shorter.
+            let end = end.min(children.len());
+            for (index, child) in children.iter_mut().enumerate().take(end).skip(first) {
+                self.waiting -= usize::from(poll_child(child, index, &mut self.policy, &mut cx));
+            }
+        }
+        relay.woken = woken;
+    }
+}
+
+/// Polls a child that is waiting. True if it is done by that.
+fn poll_child<W, P>(
+    child: &mut Child<W, P::Kept>,
+    index: usize,
+    policy: &mut P,
+    cx: &mut Context<'_>,
+) -> bool
+where
+    W: Future,
+    P: Policy<W::Output>,
+{
+    let Child::Waiting(wait) = child else {
+        return false;
+    };
+    // SAFETY: the child is reached through a pinned `Wait`, and a `Waiting` child is only ever
+    // overwritten in place, below.
+    let wait = unsafe { Pin::new_unchecked(wait) };
+    let Poll::Ready(result) = wait.poll(cx) else {
+        return false;
+    };
+    *child = match policy.keep(index, result) {
+        Some(kept) => Child::Done(kept),
+        None => Child::Gone,
+    };
+    true
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(io_loop) = self.io_loop.upgrade() {
+            io_loop.ready().remove(self.slot);
+        }
+    }
+}
+
+impl<W, T, const N: usize> Children<W, T> for [Child<W, T>; N] {
+    type Collected = [T; N];
+
+    fn slice(&mut self) -> &mut [Child<W, T>] {
+        self
+    }
+
+    fn collect(&mut self) -> [T; N] {
+        std::array::from_fn(|index| take(&mut self[index]))
+    }
+}
+
+/// A list's children.
+#[derive(Debug)]
+pub struct List<W, T>(pub(super) Box<[Child<W, T>]>);
+
+impl<W, T> List<W, T> {
+    pub(super) fn new(waits: impl Iterator<Item = W>) -> Self {
+        List(waits.map(Child::Waiting).collect())
+    }
+}
+
+impl<W, T> Children<W, T> for List<W, T> {
+    type Collected = Vec<T>;
+
+    fn slice(&mut self) -> &mut [Child<W, T>] {
+        &mut self.0
+    }
+
+    fn collect(&mut self) -> Vec<T> {
+        self.0.iter_mut().map(take).collect()
+    }
+}
+
+/// A map's children, with their keys; `rebuild` makes the map again.
+#[derive(Debug)]
+pub struct Keyed<W, T, B: Rebuild<T>> {
+    children: Box<[Child<W, T>]>,
+    /// Taken when the map is rebuilt.
+    rebuild: Option<B>,
+}
+
+/// Makes a map of its keys and new values.
+pub trait Rebuild<T> {
+    /// The map.
+    type Map;
+
+    /// Puts the keys and values together, in the order in which they were taken apart.
+    fn rebuild(self, values: impl Iterator<Item = T>) -> Self::Map;
+}
+
+impl<W, T, B: Rebuild<T>> Keyed<W, T, B> {
+    pub(super) fn new(waits: impl Iterator<Item = W>, rebuild: B) -> Self {
+        Keyed {
+            children: waits.map(Child::Waiting).collect(),
+            rebuild: Some(rebuild),
+        }
+    }
+}
+
+impl<W, T, B: Rebuild<T>> Children<W, T> for Keyed<W, T, B> {
+    type Collected = B::Map;
+
+    fn slice(&mut self) -> &mut [Child<W, T>] {
+        &mut self.children
+    }
+
+    fn collect(&mut self) -> B::Map {
+        let rebuild = self.rebuild.take().expect("a wait is done once");
+        rebuild.rebuild(self.children.iter_mut().map(take))
+    }
+}
+
+/// Takes what was kept of a child when all are done and none has failed.
+pub(super) fn take<W, T>(child: &mut Child<W, T>) -> T {
+    match std::mem::replace(child, Child::Gone) {
+        Child::Done(kept) => kept,
+        Child::Waiting(_) | Child::Gone => unreachable!("every child is done, and none has failed"),
+    }
+}

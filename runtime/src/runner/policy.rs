@@ -1,0 +1,142 @@
+//! What becomes of the children's results: kept as they are, or collapsed to the first error.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::coro::context;
+use crate::coro::traceback::Traceback;
+
+/// Takes the results of a yielded tree's children, in the order in which they come.
+pub trait Policy<T> {
+    /// What is kept of a child.
+    type Kept;
+    /// What the whole gives, `V` being the tree of what was kept.
+    type Output<V>;
+
+    /// Takes one child's result; none is kept of one that failed.
+    fn keep(&mut self, index: usize, result: T) -> Option<Self::Kept>;
+
+    /// True if a child has failed, and there is no tree of what was kept.
+    fn has_failed(&self) -> bool;
+
+    /// Ends the wait; `kept` is called unless a child has failed.
+    fn finish<V>(&mut self, kept: impl FnOnce() -> V) -> Self::Output<V>;
+}
+
+/// Keeps every result.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain;
+
+impl<T> Policy<T> for Plain {
+    type Kept = T;
+    type Output<V> = V;
+
+    #[inline]
+    fn keep(&mut self, _: usize, result: T) -> Option<T> {
+        Some(result)
+    }
+
+    #[inline]
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    #[inline]
+    fn finish<V>(&mut self, kept: impl FnOnce() -> V) -> V {
+        kept()
+    }
+}
+
+/// Gives the first error in input order, if there is one; the others are logged.
+#[derive(Debug)]
+pub struct FirstError<T, E> {
+    first: Option<Failed<E>>,
+    /// Log the errors that are not given?
+    quiet: bool,
+    kept: PhantomData<fn() -> T>,
+}
+
+#[derive(Debug)]
+struct Failed<E> {
+    index: usize,
+    error: E,
+    traceback: Option<Box<Traceback>>,
+}
+
+impl<T, E> FirstError<T, E> {
+    /// A policy that logs the errors it does not give, unless `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        FirstError {
+            first: None,
+            quiet,
+            kept: PhantomData,
+        }
+    }
+}
+
+impl<T, E> Default for FirstError<T, E> {
+    fn default() -> Self {
+        Self::new(false)
+    }
+}
+
+impl<T, E: fmt::Debug> FirstError<T, E> {
+    #[cold]
+    fn fail(&mut self, failed: Failed<E>) {
+        let loser = match &self.first {
+            Some(first) if first.index <= failed.index => Some(failed),
+            _ => self.first.replace(failed),
+        };
+        let Some(loser) = loser.filter(|_| !self.quiet) else {
+            return;
+        };
+        let Failed {
+            error, traceback, ..
+        } = loser;
+        match traceback {
+            Some(traceback) => {
+                tracing::error!(target: "squall", "multiple errors in one yield; this one is not given to the coroutine: {error:?}\n{traceback}");
+            }
+            None => {
+                tracing::error!(target: "squall", "multiple errors in one yield; this one is not given to the coroutine: {error:?}");
+            }
+        }
+    }
+}
+
+impl<T, E: fmt::Debug> Policy<Result<T, E>> for FirstError<T, E> {
+    type Kept = T;
+    type Output<V> = Result<V, E>;
+
+    #[inline]
+    fn keep(&mut self, index: usize, result: Result<T, E>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let traceback = context::with(|context| context.take_failure());
+                self.fail(Failed {
+                    index,
+                    error,
+                    traceback,
+                });
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn has_failed(&self) -> bool {
+        self.first.is_some()
+    }
+
+    #[inline]
+    fn finish<V>(&mut self, kept: impl FnOnce() -> V) -> Result<V, E> {
+        match self.first.take() {
+            None => Ok(kept()),
+            Some(first) => {
+                context::with(|context| context.set_failure(first.traceback));
+                Err(first.error)
+            }
+        }
+    }
+}

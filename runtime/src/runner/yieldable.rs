@@ -1,0 +1,380 @@
+//! What may be yielded.
+//!
+//! A yielded value is a tree: a future is a leaf, a list, array, map or tuple a node, `()` a moment.
+//! Two traits say how a tree is waited for: [`Yieldable`] keeps the results in the same tree,
+//! [`Fallible`], for trees whose leaves are all `Result`s of one error type, collapses them to one
+//! `Result` of the tree. Both carry a marker type that names the form, so that the blanket
+//! implementation for futures and those for collections do not overlap; the compiler finds the marker.
+//!
+//! `yield_!` picks between the two by the number of references it has to put in front: see [`Tag`].
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::hash::{BuildHasher, Hash};
+use std::marker::PhantomData;
+
+use super::multi::{Child, Keyed, List, Rebuild, Wait};
+use super::policy::{FirstError, Plain};
+use crate::coro::site::YieldSite;
+use crate::coro::yield_point::YieldPoint;
+use crate::future::{Moment, moment};
+
+/// A value that a coroutine can yield: Tornado's `convert_yielded`.
+///
+/// Implemented for futures, and for collections of what is yieldable. To make a type of your own
+/// yieldable implement `IntoFuture` for it; `M` is the compiler's business.
+pub trait Yieldable<M> {
+    /// What the yield gives: the tree with results for leaves.
+    type Output;
+    /// The future that waits for all of it.
+    type Wait: Future<Output = Self::Output>;
+
+    /// Begins to wait.
+    fn wait(self) -> Self::Wait;
+}
+
+/// A yieldable whose leaves are all `Result`s with the same error.
+pub trait Fallible<M>: Yieldable<M> {
+    /// The tree of the leaves' values.
+    type Ok;
+    /// The leaves' error.
+    type Error;
+    /// The future that waits for all of it.
+    type TryWait: Future<Output = Result<Self::Ok, Self::Error>>;
+
+    /// Begins to wait; errors that are not given are logged unless `quiet`.
+    fn try_wait(self, quiet: bool) -> Self::TryWait;
+}
+
+/// The form of a leaf.
+#[derive(Debug)]
+pub struct ByFuture;
+/// The form of `()`.
+#[derive(Debug)]
+pub struct ByMoment;
+/// The form of a list of `M`s.
+#[derive(Debug)]
+pub struct ByList<M>(PhantomData<M>);
+/// The form of an array of `M`s.
+#[derive(Debug)]
+pub struct ByArray<M>(PhantomData<M>);
+/// The form of a map of `M`s.
+#[derive(Debug)]
+pub struct ByMap<M>(PhantomData<M>);
+
+impl<F: IntoFuture> Yieldable<ByFuture> for F {
+    type Output = F::Output;
+    type Wait = F::IntoFuture;
+
+    #[inline]
+    fn wait(self) -> F::IntoFuture {
+        self.into_future()
+    }
+}
+
+impl<F, T, E> Fallible<ByFuture> for F
+where
+    F: IntoFuture<Output = Result<T, E>>,
+    E: fmt::Debug,
+{
+    type Ok = T;
+    type Error = E;
+    type TryWait = F::IntoFuture;
+
+    #[inline]
+    fn try_wait(self, _: bool) -> F::IntoFuture {
+        self.into_future()
+    }
+}
+
+impl Yieldable<ByMoment> for () {
+    type Output = ();
+    type Wait = Moment;
+
+    fn wait(self) -> Moment {
+        moment()
+    }
+}
+
+impl<Y: Yieldable<M>, M> Yieldable<ByList<M>> for Vec<Y> {
+    type Output = Vec<Y::Output>;
+    type Wait = Wait<Y::Wait, List<Y::Wait, Y::Output>, Plain>;
+
+    fn wait(self) -> Self::Wait {
+        Wait::new(List::new(self.into_iter().map(Y::wait)), Plain)
+    }
+}
+
+impl<Y: Fallible<M>, M> Fallible<ByList<M>> for Vec<Y>
+where
+    Y::Error: fmt::Debug,
+{
+    type Ok = Vec<Y::Ok>;
+    type Error = Y::Error;
+    type TryWait = Wait<Y::TryWait, List<Y::TryWait, Y::Ok>, FirstError<Y::Ok, Y::Error>>;
+
+    fn try_wait(self, quiet: bool) -> Self::TryWait {
+        let waits = self.into_iter().map(|child| child.try_wait(quiet));
+        Wait::new(List::new(waits), FirstError::new(quiet))
+    }
+}
+
+impl<Y: Yieldable<M>, M, const N: usize> Yieldable<ByArray<M>> for [Y; N] {
+    type Output = [Y::Output; N];
+    type Wait = Wait<Y::Wait, [Child<Y::Wait, Y::Output>; N], Plain>;
+
+    fn wait(self) -> Self::Wait {
+        Wait::new(self.map(|child| Child::Waiting(child.wait())), Plain)
+    }
+}
+
+impl<Y: Fallible<M>, M, const N: usize> Fallible<ByArray<M>> for [Y; N]
+where
+    Y::Error: fmt::Debug,
+{
+    type Ok = [Y::Ok; N];
+    type Error = Y::Error;
+    type TryWait = Wait<Y::TryWait, [Child<Y::TryWait, Y::Ok>; N], FirstError<Y::Ok, Y::Error>>;
+
+    fn try_wait(self, quiet: bool) -> Self::TryWait {
+        let waits = self.map(|child| Child::Waiting(child.try_wait(quiet)));
+        Wait::new(waits, FirstError::new(quiet))
+    }
+}
+
+/// The keys of a hash map, and its hasher.
+#[derive(Debug)]
+pub struct HashKeys<K, S> {
+    keys: Vec<K>,
+    hasher: S,
+}
+
+impl<K: Eq + Hash, S: BuildHasher, T> Rebuild<T> for HashKeys<K, S> {
+    type Map = HashMap<K, T, S>;
+
+    fn rebuild(self, values: impl Iterator<Item = T>) -> Self::Map {
+        let mut map = HashMap::with_capacity_and_hasher(self.keys.len(), self.hasher);
+        map.extend(self.keys.into_iter().zip(values));
+        map
+    }
+}
+
+/// The keys of an ordered map.
+#[derive(Debug)]
+pub struct OrderedKeys<K>(Vec<K>);
+
+impl<K: Ord, T> Rebuild<T> for OrderedKeys<K> {
+    type Map = BTreeMap<K, T>;
+
+    fn rebuild(self, values: impl Iterator<Item = T>) -> Self::Map {
+        self.0.into_iter().zip(values).collect()
+    }
+}
+
+impl<K: Eq + Hash, Y: Yieldable<M>, S: BuildHasher + Clone, M> Yieldable<ByMap<M>>
+    for HashMap<K, Y, S>
+{
+    type Output = HashMap<K, Y::Output, S>;
+    type Wait = Wait<Y::Wait, Keyed<Y::Wait, Y::Output, HashKeys<K, S>>, Plain>;
+
+    fn wait(self) -> Self::Wait {
+        let hasher = self.hasher().clone();
+        let (keys, children): (Vec<K>, Vec<Y>) = self.into_iter().unzip();
+        let keys = HashKeys { keys, hasher };
+        Wait::new(Keyed::new(children.into_iter().map(Y::wait), keys), Plain)
+    }
+}
+
+impl<K: Eq + Hash, Y: Fallible<M>, S: BuildHasher + Clone, M> Fallible<ByMap<M>>
+    for HashMap<K, Y, S>
+where
+    Y::Error: fmt::Debug,
+{
+    type Ok = HashMap<K, Y::Ok, S>;
+    type Error = Y::Error;
+    type TryWait =
+        Wait<Y::TryWait, Keyed<Y::TryWait, Y::Ok, HashKeys<K, S>>, FirstError<Y::Ok, Y::Error>>;
+
+    fn try_wait(self, quiet: bool) -> Self::TryWait {
+        let hasher = self.hasher().clone();
+        let (keys, children): (Vec<K>, Vec<Y>) = self.into_iter().unzip();
+        let waits = children.into_iter().map(|child| child.try_wait(quiet));
+        let keyed = Keyed::new(waits, HashKeys { keys, hasher });
+        Wait::new(keyed, FirstError::new(quiet))
+    }
+}
+
+impl<K: Ord, Y: Yieldable<M>, M> Yieldable<ByMap<M>> for BTreeMap<K, Y> {
+    type Output = BTreeMap<K, Y::Output>;
+    type Wait = Wait<Y::Wait, Keyed<Y::Wait, Y::Output, OrderedKeys<K>>, Plain>;
+
+    fn wait(self) -> Self::Wait {
+        let (keys, children): (Vec<K>, Vec<Y>) = self.into_iter().unzip();
+        let waits = children.into_iter().map(Y::wait);
+        Wait::new(Keyed::new(waits, OrderedKeys(keys)), Plain)
+    }
+}
+
+impl<K: Ord, Y: Fallible<M>, M> Fallible<ByMap<M>> for BTreeMap<K, Y>
+where
+    Y::Error: fmt::Debug,
+{
+    type Ok = BTreeMap<K, Y::Ok>;
+    type Error = Y::Error;
+    type TryWait =
+        Wait<Y::TryWait, Keyed<Y::TryWait, Y::Ok, OrderedKeys<K>>, FirstError<Y::Ok, Y::Error>>;
+
+    fn try_wait(self, quiet: bool) -> Self::TryWait {
+        let (keys, children): (Vec<K>, Vec<Y>) = self.into_iter().unzip();
+        let waits = children.into_iter().map(|child| child.try_wait(quiet));
+        Wait::new(Keyed::new(waits, OrderedKeys(keys)), FirstError::new(quiet))
+    }
+}
+
+/// A yielded value's type, which `yield_!` asks for its kind.
+///
+/// The three kinds are found through three, two and one references, so that the first that fits is
+/// taken: all leaves fallible, yieldable, anything else. The last gives the compile error.
+#[derive(Debug)]
+pub struct Tag<Y>(PhantomData<fn(Y)>);
+
+impl<Y> Tag<Y> {
+    /// The tag of the value's type.
+    #[inline]
+    pub fn of(_: &Y) -> Self {
+        Tag(PhantomData)
+    }
+}
+
+/// Fallible leaves: one `Result` of the tree.
+pub trait FallibleKind<M> {
+    /// Returns the kind.
+    #[inline]
+    fn kind(&self) -> CollapseErrors<M> {
+        CollapseErrors(PhantomData)
+    }
+}
+impl<Y: Fallible<M>, M> FallibleKind<M> for &&Tag<Y> {}
+
+/// Any leaves: the plain tree.
+pub trait PlainKind<M> {
+    /// Returns the kind.
+    #[inline]
+    fn kind(&self) -> KeepAll<M> {
+        KeepAll(PhantomData)
+    }
+}
+impl<Y: Yieldable<M>, M> PlainKind<M> for &Tag<Y> {}
+
+/// Not yieldable.
+pub trait UnyieldableKind {
+    /// Returns the kind.
+    fn kind(&self) -> Refuse {
+        Refuse
+    }
+}
+impl<Y> UnyieldableKind for Tag<Y> {}
+
+/// Waits for a tree of `Result`s.
+#[derive(Debug)]
+pub struct CollapseErrors<M>(PhantomData<M>);
+
+impl<M> CollapseErrors<M> {
+    /// Begins to wait at `site`.
+    #[inline]
+    pub fn wait<Y: Fallible<M>>(
+        self,
+        site: &'static YieldSite,
+        value: Y,
+    ) -> YieldPoint<Y::TryWait> {
+        YieldPoint::new(site, value.try_wait(false))
+    }
+}
+
+/// Waits for a tree of anything.
+#[derive(Debug)]
+pub struct KeepAll<M>(PhantomData<M>);
+
+impl<M> KeepAll<M> {
+    /// Begins to wait at `site`.
+    #[inline]
+    pub fn wait<Y: Yieldable<M>>(self, site: &'static YieldSite, value: Y) -> YieldPoint<Y::Wait> {
+        YieldPoint::new(site, value.wait())
+    }
+}
+
+/// Refuses a value at compile time.
+#[derive(Debug)]
+pub struct Refuse;
+
+impl Refuse {
+    /// Never compiles: nothing implements [`CanBeYielded`].
+    pub fn wait<Y: CanBeYielded>(self, _: &'static YieldSite, _: Y) -> std::future::Pending<()> {
+        std::future::pending()
+    }
+}
+
+/// The bound that tells why a value cannot be yielded.
+#[diagnostic::on_unimplemented(
+    message = "a coroutine cannot yield `{Self}`",
+    label = "this is `{Self}`, not a future",
+    note = "a coroutine yields a future, `()`, or an array, `Vec`, `HashMap`, `BTreeMap` or tuple of what it can yield",
+    note = "yield what a call returns, not the function; a lock or a queue is not a future, its `acquire()` or `get()` is",
+    note = "to make a type of your own yieldable, implement `std::future::IntoFuture` for it"
+)]
+pub trait CanBeYielded {}
+
+/// Waits for all of a yieldable tree, with settings: Tornado's `gen.multi`.
+///
+/// Yielding the tree itself does the same; this is for [`quiet`](TreeWait::quiet), and for waiting
+/// for a tree in a place that wants one future. The leaves are `Result`s; for others yield the tree.
+///
+/// # Examples
+///
+/// ```
+/// # use squall::{multi, yield_, Deferred};
+/// #[squall::coroutine]
+/// fn parse(text: &'static str) -> Result<u32, std::num::ParseIntError> {
+///     text.parse()
+/// }
+///
+/// #[squall::main]
+/// fn main() {
+///     let all = multi(vec![parse("1"), parse("x"), parse("y")]).quiet();
+///     assert!(yield_!(all).is_err()); // the error of "x"; that of "y" is not logged
+/// }
+/// ```
+pub fn multi<Y: Fallible<M>, M>(children: Y) -> TreeWait<Y, M> {
+    TreeWait {
+        children,
+        quiet: false,
+        form: PhantomData,
+    }
+}
+
+/// See [`multi`].
+#[must_use = "the children are waited for when this is yielded"]
+#[derive(Debug)]
+pub struct TreeWait<Y, M> {
+    children: Y,
+    quiet: bool,
+    form: PhantomData<M>,
+}
+
+impl<Y, M> TreeWait<Y, M> {
+    /// Does not log the errors that are not given: Tornado's `quiet_exceptions`.
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
+        self
+    }
+}
+
+impl<Y: Fallible<M>, M> IntoFuture for TreeWait<Y, M> {
+    type Output = Result<Y::Ok, Y::Error>;
+    type IntoFuture = Y::TryWait;
+
+    fn into_future(self) -> Y::TryWait {
+        self.children.try_wait(self.quiet)
+    }
+}
