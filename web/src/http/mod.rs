@@ -1,0 +1,55 @@
+//! HTTP/1.1 without sockets: bytes in, heads and bodies out, and back.
+//!
+//! Everything here is a plain function or a small state machine over byte
+//! slices. Nothing reads a socket, runs a loop or asks for the time; whoever
+//! calls hands in the bytes that arrived, and takes out the bytes to send.
+//!
+//! One message passes through these stages:
+//!
+//! ```text
+//! bytes ─▶ parse_request ─▶ RequestHead ── framing() ─▶ BodyDecoder ─▶ bytes of the body
+//!          parse_response ▶ ResponseHead ─ framing  ─▶ BodyDecoder ─▶ bytes of the body
+//!
+//! encode_response_head ─▶ bytes, then the body as it is, or each piece through encode_chunk
+//! encode_request_head  ─▶ bytes, likewise
+//! ```
+//!
+//! The codec is strict. Whatever two HTTP programs could read in two ways (a
+//! bare line feed, two lengths, a length beside chunks, a folded header) is an
+//! error here, for such a difference is how requests are smuggled. "More bytes
+//! are needed" is a value and never an error.
+//!
+//! Start reading at `parse` for requests, `framing` for where a body ends, and
+//! `encode` for answers.
+
+mod limits;
+
+mod head;
+mod parse;
+mod scan;
+
+mod fields;
+mod framing;
+mod host;
+
+mod body;
+mod chunked;
+
+mod encode;
+mod response;
+
+mod date;
+mod form;
+
+pub use self::body::BodyDecoder;
+pub use self::chunked::{ChunkError, ChunkedDecoder, LAST_CHUNK, encode_chunk};
+pub use self::date::DateCache;
+pub use self::encode::{
+    CONTINUE, EncodeError, ResponseBody, encode_request_head, encode_response_head,
+};
+pub use self::form::{FormError, MAX_FORM_FIELDS, decode_path_segment, parse_form, parse_query};
+pub use self::framing::BodyFraming;
+pub use self::head::{RequestHead, Version};
+pub use self::limits::Limits;
+pub use self::parse::{Parse, ParseError, parse_request};
+pub use self::response::{ResponseHead, parse_response};
