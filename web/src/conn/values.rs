@@ -1,0 +1,65 @@
+//! What may be given for a header's name and value.
+
+use http::{HeaderName, HeaderValue};
+
+/// A header's name: a [`HeaderName`] or its text.
+pub trait IntoName {
+    /// Makes it a name.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no token.
+    fn into_name(self) -> Result<HeaderName, http::Error>;
+}
+
+/// A header's value: a [`HeaderValue`], text, or a number.
+pub trait IntoValue {
+    /// Makes it a value.
+    ///
+    /// # Errors
+    ///
+    /// If the text has control characters: a line break could begin another header.
+    fn into_value(self) -> Result<HeaderValue, http::Error>;
+}
+
+impl IntoName for HeaderName {
+    fn into_name(self) -> Result<HeaderName, http::Error> {
+        Ok(self)
+    }
+}
+
+impl IntoName for &str {
+    fn into_name(self) -> Result<HeaderName, http::Error> {
+        Ok(HeaderName::try_from(self)?)
+    }
+}
+
+impl IntoValue for HeaderValue {
+    fn into_value(self) -> Result<HeaderValue, http::Error> {
+        Ok(self)
+    }
+}
+
+impl IntoValue for &str {
+    fn into_value(self) -> Result<HeaderValue, http::Error> {
+        Ok(HeaderValue::try_from(self)?)
+    }
+}
+
+impl IntoValue for String {
+    fn into_value(self) -> Result<HeaderValue, http::Error> {
+        Ok(HeaderValue::try_from(self)?)
+    }
+}
+
+impl IntoValue for &String {
+    fn into_value(self) -> Result<HeaderValue, http::Error> {
+        self.as_str().into_value()
+    }
+}
+
+impl IntoValue for u64 {
+    fn into_value(self) -> Result<HeaderValue, http::Error> {
+        Ok(HeaderValue::from(self))
+    }
+}

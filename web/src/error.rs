@@ -1,0 +1,124 @@
+//! The error that handlers return, and what the client is told of it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use http::StatusCode;
+
+/// The result of a handler.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A handler's error: a status for the client, and a story for the log.
+///
+/// Any standard error converts by `?`, and becomes a 500. The client sees the status and its
+/// [`reason`](Error::reason) only; the message and the source go to the log. Tornado's `HTTPError`.
+///
+/// # Examples
+///
+/// ```
+/// use squall_web::{Error, Result, StatusCode};
+///
+/// fn half(text: &str) -> Result<u32> {
+///     let n: u32 = text.parse()?; // a 500
+///     if n % 2 == 1 {
+///         return Err(Error::new(StatusCode::BAD_REQUEST, "an even number is needed"));
+///     }
+///     Ok(n / 2)
+/// }
+///
+/// assert_eq!(half("x").unwrap_err().status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// assert_eq!(half("3").unwrap_err().status(), StatusCode::BAD_REQUEST);
+/// ```
+// One word, so that a `Result<()>` is one as well. It is no `std::error::Error`: that would forbid
+// the conversion from every standard error.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    status: StatusCode,
+    reason: Option<Cow<'static, str>>,
+    message: Cow<'static, str>,
+    source: Option<Box<dyn std::error::Error>>,
+}
+
+impl Error {
+    /// An error of the given status; `message` is for the log.
+    pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Error {
+        Error(Box::new(Inner {
+            status,
+            reason: None,
+            message: message.into(),
+            source: None,
+        }))
+    }
+
+    /// An error of the given status with nothing more to say.
+    pub fn status_only(status: StatusCode) -> Error {
+        Error::new(status, "")
+    }
+
+    /// The argument `name` is needed and was not sent: Tornado's `MissingArgumentError`.
+    pub fn missing_argument(name: &str) -> Error {
+        Error::new(
+            StatusCode::BAD_REQUEST,
+            format!("missing argument {name:?}"),
+        )
+    }
+
+    /// Gives the client another text than the status's own.
+    pub fn with_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Error {
+        self.0.reason = Some(reason.into());
+        self
+    }
+
+    /// Names the error behind it, for the log.
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error>>) -> Error {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Returns the status that the client gets.
+    pub fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    /// Returns the text that the client may see.
+    pub fn reason(&self) -> &str {
+        match &self.0.reason {
+            Some(reason) => reason,
+            None => self.0.status.canonical_reason().unwrap_or("Unknown"),
+        }
+    }
+
+    /// Returns the error behind it.
+    pub fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref()
+    }
+}
+
+impl<E: std::error::Error + 'static> From<E> for Error {
+    fn from(source: E) -> Error {
+        Error::new(StatusCode::INTERNAL_SERVER_ERROR, "").with_source(source)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.0.status.as_u16(), self.reason())?;
+        if !self.0.message.is_empty() {
+            write!(f, ": {}", self.0.message)?;
+        }
+        let mut source = self.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What a `main` that returns it prints.
+        fmt::Display::fmt(self, f)
+    }
+}

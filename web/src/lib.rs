@@ -1,0 +1,46 @@
+//! HTTP server, HTTP client and web framework on [`squall`].
+//!
+//! ```no_run
+//! use squall::yield_;
+//! use squall_web::{Application, Exchange, HttpServer, Result};
+//!
+//! #[squall::coroutine]
+//! fn hello(ex: &mut Exchange) -> Result<()> {
+//!     ex.write("Hello, world");
+//!     Ok(())
+//! }
+//!
+//! #[squall::main]
+//! fn main() -> Result<()> {
+//!     yield_!(HttpServer::new(Application::new().get("/", hello)).listen("127.0.0.1:8888")?)
+//! }
+//! ```
+//!
+//! | to do this | use |
+//! |---|---|
+//! | answer requests by functions or types | [`Application`], [`RequestHandler`], [`Exchange`] |
+//! | serve | [`HttpServer`], [`http::Limits`] |
+//! | answer without routes | [`Handle`] |
+//! | ask others | [`client`] |
+//! | read and write HTTP/1.1 without a socket | [`mod@http`] |
+
+#![forbid(unsafe_code)]
+// The macros' output names the crate by its own name, here too.
+extern crate self as squall_web;
+
+mod app;
+//CLIENT pub mod client;
+mod conn;
+mod error;
+pub mod http;
+#[doc(hidden)]
+pub mod private;
+mod server;
+
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+pub use app::{Application, AsyncFunction, HandlerFunction, RequestHandler, SyncFunction};
+//CLIENT pub use client::AsyncHttpClient;
+pub use conn::{Call, Exchange, Handle, HandlerResult, IntoName, IntoValue, Request, Verb};
+pub use error::{Error, Result};
+pub use server::{HttpServer, Listening, Serving};
+pub use squall_macros::request_handler;
