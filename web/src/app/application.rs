@@ -1,0 +1,234 @@
+//! The table of routes.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use http::StatusCode;
+
+use super::endpoint::{Endpoint, Factory, Functions, HandlerFunction, method_not_allowed};
+use super::handler::RequestHandler;
+use super::log;
+use super::pattern::Pattern;
+use crate::conn::{Call, Exchange, Handle, Verb};
+use crate::error::Error;
+
+/// A table of routes, and what they lead to: Tornado's `Application`.
+///
+/// Patterns are tried in the order in which they were added, and the first that matches is taken.
+/// `{name}` stands for one segment of the path, `{name...}` for all that is left. A path without a
+/// route is answered 404, a method that the route lacks 405 with `Allow`; `HEAD` is answered as
+/// `GET`.
+///
+/// # Examples
+///
+/// ```
+/// use squall_web::{Application, Exchange, Result};
+///
+/// fn index(ex: &mut Exchange) {
+///     ex.write("welcome");
+/// }
+///
+/// #[squall::coroutine]
+/// fn user(ex: &mut Exchange) -> Result<()> {
+///     let id: u64 = ex.path_argument("id")?;
+///     ex.write(format!("user {id}"));
+///     Ok(())
+/// }
+///
+/// let app = Application::new().get("/", index).get("/users/{id}", user);
+/// ```
+///
+/// # Panics
+///
+/// Adding a route panics if its pattern is malformed, or if a path's method has a function already:
+/// that is a mistake in the program, found when it starts.
+#[derive(Default)]
+pub struct Application {
+    routes: Vec<Route>,
+    /// The routes that match one path only, by that path: the first of each.
+    literals: HashMap<Box<str>, usize, BuildHasherDefault<Fnv>>,
+    /// The routes that match several paths, in order.
+    patterns: Vec<usize>,
+}
+
+struct Route {
+    text: Box<str>,
+    pattern: Pattern,
+    target: Target,
+}
+
+enum Target {
+    Handler(Box<dyn Endpoint>),
+    Functions(Functions),
+}
+
+impl Target {
+    fn endpoint(&self) -> &dyn Endpoint {
+        match self {
+            Target::Handler(handler) => &**handler,
+            Target::Functions(functions) => functions,
+        }
+    }
+}
+
+impl Application {
+    /// Makes an application without routes.
+    pub fn new() -> Application {
+        Application::default()
+    }
+
+    /// Has a path's requests answered by handlers that `make` makes, one a request.
+    #[track_caller]
+    pub fn route<H: RequestHandler>(
+        mut self,
+        pattern: &str,
+        make: impl Fn() -> H + 'static,
+    ) -> Application {
+        self.add(pattern, Target::Handler(Box::new(Factory::new(make))));
+        self
+    }
+
+    /// Has a path's `GET` (and `HEAD`) requests answered by a function.
+    #[track_caller]
+    pub fn get<M: 'static>(self, pattern: &str, function: impl HandlerFunction<M>) -> Application {
+        self.on(Verb::Get, pattern, function)
+    }
+
+    /// Has a path's `POST` requests answered by a function.
+    #[track_caller]
+    pub fn post<M: 'static>(self, pattern: &str, function: impl HandlerFunction<M>) -> Application {
+        self.on(Verb::Post, pattern, function)
+    }
+
+    /// Has a path's `PUT` requests answered by a function.
+    #[track_caller]
+    pub fn put<M: 'static>(self, pattern: &str, function: impl HandlerFunction<M>) -> Application {
+        self.on(Verb::Put, pattern, function)
+    }
+
+    /// Has a path's `PATCH` requests answered by a function.
+    #[track_caller]
+    pub fn patch<M: 'static>(
+        self,
+        pattern: &str,
+        function: impl HandlerFunction<M>,
+    ) -> Application {
+        self.on(Verb::Patch, pattern, function)
+    }
+
+    /// Has a path's `DELETE` requests answered by a function.
+    #[track_caller]
+    pub fn delete<M: 'static>(
+        self,
+        pattern: &str,
+        function: impl HandlerFunction<M>,
+    ) -> Application {
+        self.on(Verb::Delete, pattern, function)
+    }
+
+    /// Has a path's requests of one method answered by a function.
+    #[track_caller]
+    pub fn on<M: 'static>(
+        mut self,
+        verb: Verb,
+        pattern: &str,
+        function: impl HandlerFunction<M>,
+    ) -> Application {
+        let existing = self.routes.iter_mut().find(|route| *route.text == *pattern);
+        if let Some(route) = existing
+            && let Target::Functions(functions) = &mut route.target
+        {
+            let added = functions.add(verb, function);
+            let verb = verb.as_str();
+            assert!(added, "{pattern:?} has a function for {verb} already");
+            return self;
+        }
+        let mut functions = Functions::default();
+        functions.add(verb, function);
+        self.add(pattern, Target::Functions(functions));
+        self
+    }
+
+    #[track_caller]
+    fn add(&mut self, text: &str, target: Target) {
+        let pattern = match Pattern::parse(text) {
+            Ok(pattern) => pattern,
+            Err(error) => panic!("{error}"),
+        };
+        let index = self.routes.len();
+        match pattern.literal() {
+            Some(path) => {
+                self.literals.entry(path.into()).or_insert(index);
+            }
+            None => self.patterns.push(index),
+        }
+        self.routes.push(Route {
+            text: text.into(),
+            pattern,
+            target,
+        });
+    }
+
+    /// The first route that matches, its arguments being noted in the exchange.
+    fn find(&self, ex: &mut Exchange) -> Option<&Route> {
+        let literal = self.literals.get(ex.request().path()).copied();
+        for &index in &self.patterns {
+            if literal.is_some_and(|literal| literal < index) {
+                break;
+            }
+            let pattern = &self.routes[index].pattern;
+            if ex.set_path_arguments(&pattern.names, |path, spans| pattern.matches(path, spans)) {
+                return Some(&self.routes[index]);
+            }
+        }
+        literal.map(|index| &self.routes[index])
+    }
+}
+
+impl Handle for Application {
+    fn handle<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a> {
+        let Some(route) = self.find(ex) else {
+            return Call::done(Err::<(), _>(Error::status_only(StatusCode::NOT_FOUND)));
+        };
+        let endpoint = route.target.endpoint();
+        match Verb::of(ex.request().method()) {
+            Some(verb) => endpoint.serve(verb, ex),
+            None => method_not_allowed(ex, &endpoint.methods()),
+        }
+    }
+
+    fn finished(&self, ex: &Exchange) {
+        log::access(ex);
+    }
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let routes = self.routes.iter();
+        let routes = routes.map(|route| (&route.text, route.target.endpoint().methods()));
+        f.debug_map().entries(routes).finish()
+    }
+}
+
+/// FNV-1a: short keys hash in a few cycles. The keys are the program's own, so that no client can
+/// make them collide.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What a route leads to: a handler type or a function, behind one face.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use http::StatusCode;
+
+use super::handler::RequestHandler;
+use crate::conn::{Call, Exchange, HandlerResult, Verb};
+use crate::error::Error;
+
+/// Answers the requests of one route.
+pub(super) trait Endpoint {
+    /// Answers a request of a method that it has; 405 to one that it lacks.
+    fn serve<'a>(&'a self, verb: Verb, ex: &'a mut Exchange) -> Call<'a>;
+
+    /// The methods that it has, for `Allow`.
+    fn methods(&self) -> Vec<Verb>;
+}
+
+/// Makes a handler for each request.
+pub(super) struct Factory<F> {
+    make: F,
+}
+
+impl<F> Factory<F> {
+    pub(super) fn new(make: F) -> Self {
+        Factory { make }
+    }
+}
+
+impl<H: RequestHandler, F: Fn() -> H + 'static> Endpoint for Factory<F> {
+    fn serve<'a>(&'a self, verb: Verb, ex: &'a mut Exchange) -> Call<'a> {
+        match pick(H::METHODS, verb) {
+            Some(verb) => Call::coroutine(execute((self.make)(), verb, ex)),
+            None => method_not_allowed(ex, H::METHODS),
+        }
+    }
+
+    fn methods(&self) -> Vec<Verb> {
+        H::METHODS.to_vec()
+    }
+}
+
+/// The life of a request in a handler.
+async fn execute<H: RequestHandler>(
+    mut handler: H,
+    verb: Verb,
+    ex: &mut Exchange,
+) -> crate::Result<()> {
+    let mut result = handler.call_prepare(ex).await;
+    if result.is_ok() && !ex.is_finished() {
+        result = handler.call(verb, ex).await;
+    }
+    if let Err(error) = &result
+        && !ex.headers_sent()
+    {
+        let status = error.status();
+        ex.clear();
+        ex.set_status(status);
+        super::log::failure(ex, error);
+        if let Err(second) = handler.call_write_error(ex, error).await {
+            super::log::failure(ex, &second);
+            ex.write_error_page(error);
+        }
+        result = Ok(());
+    }
+    if result.is_ok() {
+        ex.finish();
+    }
+    handler.on_finish(ex);
+    result
+}
+
+/// The verb among `methods` that answers `verb`: `HEAD` is answered by `GET`.
+fn pick(methods: &[Verb], verb: Verb) -> Option<Verb> {
+    let has = |verb| methods.contains(&verb).then_some(verb);
+    match verb {
+        Verb::Head => has(Verb::Head).or_else(|| has(Verb::Get)),
+        verb => has(verb),
+    }
+}
+
+/// A function that answers requests; `M` is the compiler's business.
+///
+/// A coroutine that borrows the exchange (`#[squall::coroutine] fn(ex: &mut Exchange) ->
+/// Result<()>`), an `async fn` of that form, or a plain function.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not answer requests",
+    label = "not a handler function",
+    note = "write `#[squall::coroutine] fn name(ex: &mut Exchange) -> squall_web::Result<()>`, or the same as a plain function",
+    note = "a type that implements `RequestHandler` goes to `.route(path, || Type)`"
+)]
+pub trait HandlerFunction<M>: 'static {
+    /// Calls it.
+    fn call<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a>;
+}
+
+/// The form of functions that wait.
+#[derive(Debug)]
+pub struct AsyncFunction<R>(PhantomData<R>);
+
+/// The form of plain functions.
+#[derive(Debug)]
+pub struct SyncFunction<R>(PhantomData<R>);
+
+impl<F, R> HandlerFunction<AsyncFunction<R>> for F
+where
+    F: AsyncFn(&mut Exchange) -> R + 'static,
+    R: HandlerResult,
+{
+    fn call<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a> {
+        Call::coroutine(async move { self(ex).await })
+    }
+}
+
+impl<F, R> HandlerFunction<SyncFunction<R>> for F
+where
+    F: Fn(&mut Exchange) -> R + 'static,
+    R: HandlerResult,
+{
+    fn call<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a> {
+        Call::done(self(ex))
+    }
+}
+
+/// The functions of one path, by method.
+#[derive(Default)]
+pub(super) struct Functions {
+    by_verb: Vec<(Verb, Box<dyn ErasedFunction>)>,
+}
+
+trait ErasedFunction {
+    fn call<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a>;
+}
+
+struct Erased<F, M> {
+    function: F,
+    form: PhantomData<M>,
+}
+
+impl<F: HandlerFunction<M>, M> ErasedFunction for Erased<F, M> {
+    fn call<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a> {
+        self.function.call(ex)
+    }
+}
+
+impl Functions {
+    /// Adds a function; false if the method has one.
+    pub(super) fn add<M: 'static>(
+        &mut self,
+        verb: Verb,
+        function: impl HandlerFunction<M>,
+    ) -> bool {
+        if self.by_verb.iter().any(|(v, _)| *v == verb) {
+            return false;
+        }
+        let erased = Erased {
+            function,
+            form: PhantomData,
+        };
+        self.by_verb.push((verb, Box::new(erased)));
+        true
+    }
+
+    fn find(&self, verb: Verb) -> Option<&dyn ErasedFunction> {
+        let of = |verb| self.by_verb.iter().find(move |(v, _)| *v == verb);
+        let found = match verb {
+            Verb::Head => of(Verb::Head).or_else(|| of(Verb::Get)),
+            verb => of(verb),
+        };
+        found.map(|(_, function)| &**function)
+    }
+}
+
+impl Endpoint for Functions {
+    fn serve<'a>(&'a self, verb: Verb, ex: &'a mut Exchange) -> Call<'a> {
+        match self.find(verb) {
+            Some(function) => function.call(ex),
+            None => method_not_allowed(ex, &self.methods()),
+        }
+    }
+
+    fn methods(&self) -> Vec<Verb> {
+        self.by_verb.iter().map(|(verb, _)| *verb).collect()
+    }
+}
+
+impl fmt::Debug for Functions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Functions").field(&self.methods()).finish()
+    }
+}
+
+/// The answer to a method that a route lacks: 405 with `Allow` (RFC 9110 §15.5.6).
+pub(super) fn method_not_allowed<'a>(ex: &mut Exchange, methods: &[Verb]) -> Call<'a> {
+    let mut names: Vec<&str> = methods.iter().map(|verb| verb.as_str()).collect();
+    if methods.contains(&Verb::Get) && !methods.contains(&Verb::Head) {
+        names.push(Verb::Head.as_str());
+    }
+    let error = Error::status_only(StatusCode::METHOD_NOT_ALLOWED);
+    ex.write_error_page(&error);
+    Call::done(ex.set_header(http::header::ALLOW, names.join(", ")))
+}

@@ -1,0 +1,52 @@
+//! What the framework tells the log.
+
+use squall::IoLoop;
+
+use crate::conn::Exchange;
+use crate::error::Error;
+
+/// Logs a request that was answered, as Tornado's `log_request` does: info below 400, a warning
+/// below 500, an error from there on. The target is `squall::access`.
+pub(super) fn access(ex: &Exchange) {
+    let status = ex.status().as_u16();
+    macro_rules! log {
+        ($level:ident) => {
+            if tracing::enabled!(target: "squall::access", tracing::Level::$level) {
+                let request = ex.request();
+                let (method, target) = (request.method(), request.target());
+                let remote = request.remote_addr().map(|addr| addr.ip());
+                let now = IoLoop::current().time();
+                let took = ex.started().map_or(0.0, |at| (now - at).as_secs_f64() * 1e3);
+                tracing::event!(
+                    target: "squall::access", tracing::Level::$level,
+                    status, %method, target, remote = remote.map(tracing::field::display),
+                    took_ms = (took * 100.0).round() / 100.0,
+                );
+            }
+        };
+    }
+    match status {
+        ..400 => log!(INFO),
+        400..500 => log!(WARN),
+        _ => log!(ERROR),
+    }
+}
+
+/// Logs what the client is not told of a failure, with the way that it came.
+pub(super) fn failure(ex: &Exchange, error: &Error) {
+    let traceback = squall::take_traceback();
+    let request = ex.request();
+    let (method, target) = (request.method(), request.target());
+    if !error.status().is_server_error() {
+        tracing::warn!(target: "squall::web", "{method} {target}: {error}");
+        return;
+    }
+    match traceback {
+        Some(way) => {
+            tracing::error!(target: "squall::web", "uncaught error {method} {target}: {error}\n{way}");
+        }
+        None => {
+            tracing::error!(target: "squall::web", "uncaught error {method} {target}: {error}");
+        }
+    }
+}
