@@ -188,9 +188,6 @@ pub(crate) fn handler_method(
     receiver(sig, errors);
     exchange(sig, role, errors);
     arguments(sig, role, errors);
-    if matches!(sig.output, ReturnType::Default) && role != Role::OnFinish {
-        errors.at(&sig.ident, no_result(&sig.ident));
-    }
     for param in &sig.generics.params {
         if !matches!(param, GenericParam::Lifetime(_)) {
             errors.at(param, GENERIC_METHOD);
@@ -469,10 +466,6 @@ fn hook_shape(name: &Ident, role: Role) -> String {
         "`{name}` takes no path arguments: write `fn {name}{}`",
         role.shape()
     )
-}
-
-fn no_result(name: &Ident) -> String {
-    format!("`{name}` can fail: write `-> Result<()>`, and end it with `Ok(())`")
 }
 
 const GENERIC_METHOD: &str =
