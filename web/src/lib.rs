@@ -44,3 +44,8 @@ pub use conn::{Call, Exchange, Handle, HandlerResult, IntoName, IntoValue, Reque
 pub use error::{Error, Result};
 pub use server::{HttpServer, Listening, Serving};
 pub use squall_macros::request_handler;
+
+/// The README's programs, compiled and, if they end, run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
