@@ -165,10 +165,19 @@ impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         if let Ok(mut stage) = self.stage.try_borrow_mut()
             && matches!(*stage, Stage::Running(_))
         {
-            let old = std::mem::replace(&mut *stage, Stage::Taken);
+            let message = "the loop was closed before the coroutine was done";
+            let outcome = Outcome {
+                value: Err(Box::new(message) as Panic),
+                // Without a traceback it is not reported: whoever closes a loop knows.
+                traceback: None,
+            };
+            let old = std::mem::replace(&mut *stage, Stage::Finished(outcome));
             drop(stage);
             frames::remove(self.frame.get());
             drop_quietly(old, self.coroutine);
+            if let Some(waiter) = self.waiter.take() {
+                waiter.wake();
+            }
         }
     }
 }

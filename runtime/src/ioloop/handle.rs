@@ -18,17 +18,16 @@ use crate::error::{Error, Result};
 /// # Examples
 ///
 /// ```
-/// use squall::{IoLoop, Promise, yield_};
+/// use squall::IoLoop;
 ///
-/// #[squall::main]
-/// fn main() {
-///     let handle = IoLoop::current().handle();
-///     let worker = std::thread::spawn(move || {
-///         handle.add_callback(|| IoLoop::current().stop()).is_ok()
-///     });
-///     assert!(worker.join().unwrap());
-/// #   // The stop is queued; take it back by ending before it runs.
-/// }
+/// let io_loop = IoLoop::current();
+/// let handle = io_loop.handle();
+/// let worker = std::thread::spawn(move || {
+///     handle.add_callback(|| IoLoop::current().stop()) // runs on the loop's thread
+/// });
+/// io_loop.start()?;
+/// worker.join().unwrap()?;
+/// # Ok::<(), squall::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Handle {

@@ -20,6 +20,7 @@
 //! ```
 
 mod client;
+mod read_buf;
 mod server;
 mod stream;
 

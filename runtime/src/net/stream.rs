@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 
 use mio::net::{TcpStream, UnixStream};
 
+use super::read_buf::ReadBuf;
 use crate::error::{Error, Result};
 use crate::ioloop::IoLoop;
 use crate::ioloop::sources::{Direction, Registration};
@@ -41,7 +42,7 @@ pub struct IoStream {
     registration: Registration,
     socket: Socket,
     /// What was read and not asked for yet.
-    buffer: RefCell<Vec<u8>>,
+    buffer: RefCell<ReadBuf>,
     reading: Cell<bool>,
     closed: Cell<bool>,
 }
@@ -127,11 +128,12 @@ impl IoStream {
             let (found, len) = {
                 let buffer = self.buffer.borrow();
                 let from = searched.min(buffer.len());
-                let found = find(&buffer[from..], delimiter).map(|at| from + at + delimiter.len());
+                let found =
+                    find(&buffer.filled()[from..], delimiter).map(|at| from + at + delimiter.len());
                 (found, buffer.len())
             };
             match found {
-                Some(end) if end <= max => return Ok(self.take(end)),
+                Some(end) if end <= max => return Ok(self.buffer.borrow_mut().take(end)),
                 None if len < max => {}
                 _ => return Err(Error::limit_exceeded(max)),
             }
@@ -155,7 +157,7 @@ impl IoStream {
         while self.buffer.borrow().len() < count {
             self.fill_or_fail().await?;
         }
-        Ok(self.take(count))
+        Ok(self.buffer.borrow_mut().take(count))
     }
 
     /// Reads what there is, `max` bytes at most and one at least; empty at the end of the stream.
@@ -174,8 +176,9 @@ impl IoStream {
         if self.buffer.borrow().is_empty() {
             poll_fn(|cx| self.poll_fill(cx)).await?;
         }
-        let len = self.buffer.borrow().len().min(max);
-        Ok(self.take(len))
+        let mut buffer = self.buffer.borrow_mut();
+        let len = buffer.len().min(max);
+        Ok(buffer.take(len))
     }
 
     /// Reads until the peer closes.
@@ -191,8 +194,9 @@ impl IoStream {
                 return Err(Error::limit_exceeded(max));
             }
             if poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
-                let len = self.buffer.borrow().len();
-                return Ok(self.take(len));
+                let mut buffer = self.buffer.borrow_mut();
+                let len = buffer.len();
+                return Ok(buffer.take(len));
             }
         }
     }
@@ -303,10 +307,7 @@ impl IoStream {
         {
             let mut buffer = self.buffer.borrow_mut();
             if !buffer.is_empty() {
-                let len = buffer.len().min(into.len());
-                into[..len].copy_from_slice(&buffer[..len]);
-                buffer.drain(..len);
-                return Poll::Ready(Ok(len));
+                return Poll::Ready(Ok(buffer.copy_to(into)));
             }
         }
         self.poll_read_socket(cx, into)
@@ -370,19 +371,18 @@ impl IoStream {
 
     /// Reads once from the socket to the end of the buffer.
     fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
-        let mut buffer = self.buffer.borrow_mut();
-        let len = buffer.len();
-        buffer.resize(len + CHUNK, 0);
-        let polled = self.poll_read_socket(cx, &mut buffer[len..]);
-        let read = match &polled {
-            Poll::Ready(Ok(read)) => *read,
-            _ => 0,
-        };
-        buffer.truncate(len + read);
-        if buffer.is_empty() {
-            *buffer = Vec::new();
+        // First, so that no room is made for a read that has to wait.
+        if !self.closed.get() {
+            ready!(self.registration.poll_ready(Direction::Read, cx))?;
         }
-        polled
+        self.buffer.borrow_mut().fill(CHUNK, |room| {
+            let polled = self.poll_read_socket(cx, room);
+            let read = match &polled {
+                Poll::Ready(Ok(read)) => *read,
+                _ => 0,
+            };
+            (polled, read)
+        })
     }
 
     async fn fill_or_fail(&self) -> Result<()> {
@@ -390,18 +390,6 @@ impl IoStream {
             0 => Err(Error::stream_closed()),
             _ => Ok(()),
         }
-    }
-
-    /// Takes the first `len` bytes of the buffer.
-    fn take(&self, len: usize) -> Vec<u8> {
-        let mut buffer = self.buffer.borrow_mut();
-        let rest = buffer.split_off(len);
-        let mut taken = std::mem::replace(&mut *buffer, rest);
-        if buffer.is_empty() {
-            *buffer = Vec::new();
-        }
-        taken.shrink_to_fit();
-        taken
     }
 }
 
