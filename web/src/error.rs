@@ -89,6 +89,11 @@ impl Error {
         }
     }
 
+    /// True if there is more to say than the status.
+    pub(crate) fn has_details(&self) -> bool {
+        !self.0.message.is_empty() || self.0.source.is_some()
+    }
+
     /// Returns the error behind it.
     pub fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref()

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use http::StatusCode;
 
 use super::handler::RequestHandler;
-use crate::conn::{Call, Exchange, HandlerResult, Verb};
+use crate::conn::{Call, Exchange, HandlerResult, Verb, log_error};
 use crate::error::Error;
 
 /// Answers the requests of one route.
@@ -58,9 +58,9 @@ async fn execute<H: RequestHandler>(
         let status = error.status();
         ex.clear();
         ex.set_status(status);
-        super::log::failure(ex, error);
+        log_error(ex, error);
         if let Err(second) = handler.call_write_error(ex, error).await {
-            super::log::failure(ex, &second);
+            log_error(ex, &second);
             ex.write_error_page(error);
         }
         result = Ok(());

@@ -3,7 +3,6 @@
 use squall::IoLoop;
 
 use crate::conn::Exchange;
-use crate::error::Error;
 
 /// Logs a request that was answered, as Tornado's `log_request` does: info below 400, a warning
 /// below 500, an error from there on. The target is `squall::access`.
@@ -29,24 +28,5 @@ pub(super) fn access(ex: &Exchange) {
         ..400 => log!(INFO),
         400..500 => log!(WARN),
         _ => log!(ERROR),
-    }
-}
-
-/// Logs what the client is not told of a failure, with the way that it came.
-pub(super) fn failure(ex: &Exchange, error: &Error) {
-    let traceback = squall::take_traceback();
-    let request = ex.request();
-    let (method, target) = (request.method(), request.target());
-    if !error.status().is_server_error() {
-        tracing::warn!(target: "squall::web", "{method} {target}: {error}");
-        return;
-    }
-    match traceback {
-        Some(way) => {
-            tracing::error!(target: "squall::web", "uncaught error {method} {target}: {error}\n{way}");
-        }
-        None => {
-            tracing::error!(target: "squall::web", "uncaught error {method} {target}: {error}");
-        }
     }
 }

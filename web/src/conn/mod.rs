@@ -9,6 +9,7 @@ mod body;
 mod buffer;
 mod call;
 mod exchange;
+mod failure;
 mod request;
 mod server;
 mod values;
@@ -18,6 +19,7 @@ pub use exchange::Exchange;
 pub use request::{Request, Verb};
 pub use values::{IntoName, IntoValue};
 
+pub(crate) use failure::log_error;
 pub(crate) use server::{Shared, serve_connection};
 
 /// Answers requests: what [`HttpServer`](crate::HttpServer) serves.

@@ -25,6 +25,7 @@ use squall::{IoLoop, Sleep, yield_};
 
 use super::body::{self, BodyError};
 use super::exchange::{Exchange, Phase, SEND_AT};
+use super::failure::{log_error, log_panic};
 use super::{Call, Handle};
 use crate::error::{Error, Result};
 use crate::http::{Limits, Parse, ParseError, parse_request};
@@ -254,18 +255,12 @@ async fn respond(shared: &Rc<Shared>, ex: &mut Exchange) {
     });
     let failure = match called.await {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error),
+        Ok(Err(error)) => {
+            log_error(ex, &error);
+            Some(error)
+        }
         Err(panic) => {
-            let message = panic.message();
-            let target = ex.request().target();
-            match panic.traceback() {
-                Some(way) => {
-                    tracing::error!(target: "squall::web", "panic in the handler of {target}: {message}\n{way}");
-                }
-                None => {
-                    tracing::error!(target: "squall::web", "panic in the handler of {target}: {message}");
-                }
-            }
+            log_panic(ex, &panic);
             Some(Error::status_only(StatusCode::INTERNAL_SERVER_ERROR))
         }
     };
