@@ -29,7 +29,7 @@
 extern crate self as squall_web;
 
 mod app;
-//CLIENT pub mod client;
+pub mod client;
 mod conn;
 mod error;
 pub mod http;
@@ -39,7 +39,7 @@ mod server;
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use app::{Application, AsyncFunction, HandlerFunction, RequestHandler, SyncFunction};
-//CLIENT pub use client::AsyncHttpClient;
+pub use client::AsyncHttpClient;
 pub use conn::{Call, Exchange, Handle, HandlerResult, IntoName, IntoValue, Request, Verb};
 pub use error::{Error, Result};
 pub use server::{HttpServer, Listening, Serving};

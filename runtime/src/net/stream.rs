@@ -92,7 +92,12 @@ impl IoStream {
                 return Err(error.into());
             }
             match socket.peer_addr() {
-                Ok(_) => return Ok(Self::new(registration, Socket::Tcp(socket))),
+                Ok(_) => {
+                    // As the server does: small writes are not held back. It only fails if the
+                    // connection is gone, which the first write finds out.
+                    let _ = socket.set_nodelay(true);
+                    return Ok(Self::new(registration, Socket::Tcp(socket)));
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => {
                     registration.clear_hard(Direction::Write);
                 }

@@ -1,0 +1,152 @@
+//! The HTTP client: Tornado's `httpclient`, for HTTP/1.1 without TLS.
+//!
+//! A *fetch* is one call of [`AsyncHttpClient::fetch`]. It is made of *hops*: the request itself, and
+//! one more for each redirect. A hop is one *round trip* on a *connection*, which comes out of the
+//! pool or is made, and goes into the pool afterwards if both sides want to keep it.
+//!
+//! ```text
+//! fetch ─▶ permit ─▶ pool ──idle──▶ round trip ──▶ pool        answer ─▶ redirect? ─▶ next hop
+//!            │         └─none─▶ connect ─┘ └─fails─▶ closed         └──▶ error status? ─▶ result
+//!            └ waits while the host has max_clients_per_host
+//! ```
+//!
+//! | file | for |
+//! |---|---|
+//! | `request`, `response`, `error`, `config` | what the caller sees |
+//! | `fetch` | the life of a fetch: its timeouts, its hops, the one retry |
+//! | `hop` | the bytes of a request, and what a redirect makes of it; no I/O |
+//! | `connection` | one round trip on a stream |
+//! | `pool` | idle connections, and who may have one |
+//! | `deadline` | a future that has until then |
+//!
+//! What it does not do: TLS, proxies, compressed answers, streaming. A body is held whole.
+
+mod config;
+mod error;
+mod request;
+mod response;
+
+mod connection;
+mod deadline;
+mod fetch;
+mod hop;
+mod pool;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::rc::Rc;
+
+use squall::Deferred;
+
+pub use self::config::ClientConfig;
+pub use self::error::FetchError;
+pub use self::request::Request;
+pub use self::response::Response;
+
+use self::fetch::Shared;
+
+/// Fetches over HTTP: Tornado's `AsyncHTTPClient`.
+///
+/// Cheap to clone; all clones have the same connections. Make one, and hand clones to the coroutines
+/// that need one. It belongs to the loop that it fetches on.
+///
+/// Tornado's client is one a loop, by magic, and opens a connection for each request. This one is
+/// what you make of it, and keeps connections.
+///
+/// # Examples
+///
+/// ```no_run
+/// use squall::yield_;
+/// use squall_web::client::{AsyncHttpClient, FetchError};
+///
+/// #[squall::main]
+/// fn main() -> Result<(), FetchError> {
+///     let client = AsyncHttpClient::new();
+///     let urls = ["http://a.example/", "http://b.example/"];
+///     let fetches: Vec<_> = urls.into_iter().map(|url| client.fetch(url)).collect();
+///     for response in yield_!(fetches)? { // both at the same time
+///         println!("{}: {} bytes", response.effective_url(), response.body().len());
+///     }
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct AsyncHttpClient {
+    shared: Rc<Shared>,
+}
+
+impl AsyncHttpClient {
+    /// Makes a client with the default bounds.
+    pub fn new() -> AsyncHttpClient {
+        Self::with_config(ClientConfig::default())
+    }
+
+    /// Makes a client with bounds of your own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use squall_web::client::{AsyncHttpClient, ClientConfig};
+    ///
+    /// let config = ClientConfig { max_body_bytes: 1024 * 1024, ..ClientConfig::default() };
+    /// let client = AsyncHttpClient::with_config(config);
+    /// ```
+    pub fn with_config(config: ClientConfig) -> AsyncHttpClient {
+        AsyncHttpClient {
+            shared: Rc::new(Shared::new(config)),
+        }
+    }
+
+    /// Fetches a URL, or what a [`Request`] says; starts at once.
+    ///
+    /// Takes `&str`, `String`, `&String`, [`Url`](url::Url) and [`Request`]. Dropping the `Deferred`
+    /// lets the fetch go on.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong with the request, on the way, or in the answer; see [`FetchError`]. A status
+    /// outside of 200–299 is an error too, unless [`Request::raise_error`] says otherwise. All of
+    /// them come out of the `Deferred`, a malformed URL as well.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use squall::yield_;
+    /// # use squall_web::client::{AsyncHttpClient, FetchError, Request};
+    /// # use std::time::Duration;
+    /// # #[squall::main]
+    /// # fn main() -> Result<(), FetchError> {
+    /// let client = AsyncHttpClient::new();
+    /// let request = Request::post("http://localhost:8888/items", "name=tea")
+    ///     .header("Content-Type", "application/x-www-form-urlencoded")
+    ///     .timeout(Duration::from_secs(5));
+    /// match yield_!(client.fetch(request)) {
+    ///     Ok(response) => println!("{}", response.text()?),
+    ///     Err(error) if error.is_timeout() => println!("too slow"),
+    ///     Err(error) => println!("{error}, status {:?}", error.status()),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fetch(&self, request: impl Into<Request>) -> Deferred<Result<Response, FetchError>> {
+        fetch::fetch(self.shared.clone(), request.into())
+    }
+}
+
+impl Default for AsyncHttpClient {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for AsyncHttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncHttpClient")
+            .field("config", self.shared.config())
+            .field("idle", &self.shared.idle_count())
+            .field("waiting", &self.shared.waiting_count())
+            .finish_non_exhaustive()
+    }
+}
