@@ -124,16 +124,13 @@ impl Fetch {
         let Some(Connected(result)) = yield_!(with_deadline(connecting, deadline)) else {
             return Err(self.timed_out(Which::Connect));
         };
-        let stream = result.map_err(|error| {
+        result.map_err(|error| {
             let kind = match error.is_resolve() {
                 true => Kind::Resolve,
                 false => Kind::Failed(Stage::Connect),
             };
             self.hop.error(kind).because(error)
-        })?;
-        // It only makes things faster.
-        let _ = stream.set_nodelay(true);
-        Ok(stream)
+        })
     }
 
     async fn send(&mut self, stream: IoStream, origin: &Origin) -> Result<Answer, Tried> {
