@@ -9,7 +9,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong in the loop, a stream or a queue.
 ///
 /// The kinds may grow; ask the questions that matter to you.
-#[derive(Debug)]
 pub struct Error {
     kind: Kind,
     source: Option<io::Error>,
@@ -182,6 +181,17 @@ impl fmt::Display for Error {
             Kind::Resolve { host } => write!(f, "the name {host:?} could not be looked up"),
             Kind::QueueEmpty => f.write_str("the queue is empty"),
             Kind::QueueFull => f.write_str("the queue is full"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What a `main` that returns it prints.
+        fmt::Display::fmt(self, f)?;
+        match std::error::Error::source(self) {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
         }
     }
 }

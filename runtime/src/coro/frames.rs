@@ -25,6 +25,10 @@ impl FrameKey {
         index: u32::MAX,
         serial: 0,
     };
+
+    fn number(self) -> u64 {
+        u64::from(self.serial) << 32 | u64::from(self.index)
+    }
 }
 
 #[derive(Debug)]
@@ -140,9 +144,20 @@ impl LiveCoroutine {
         self.parent == other.key
     }
 
-    /// True if the coroutine that started this one is gone, or if none did.
+    /// True if none of `all` started this coroutine, or runs it.
     pub fn is_root(&self, all: &[LiveCoroutine]) -> bool {
         !all.iter().any(|other| self.is_child_of(other))
+    }
+
+    /// Returns a number that no other coroutine of this thread has while this one is alive.
+    pub fn id(&self) -> u64 {
+        self.key.number()
+    }
+
+    /// Returns the number of the coroutine that started this one, or runs it as a scoped one; none
+    /// if it was started by a callback. The parent may be gone.
+    pub fn parent_id(&self) -> Option<u64> {
+        (self.parent != FrameKey::NONE).then(|| self.parent.number())
     }
 }
 
