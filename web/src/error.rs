@@ -94,6 +94,14 @@ impl Error {
         !self.0.message.is_empty() || self.0.source.is_some()
     }
 
+    /// True if it is the news that the client has gone.
+    pub(crate) fn is_client_gone(&self) -> bool {
+        (self
+            .source()
+            .and_then(|source| source.downcast_ref::<squall::Error>()))
+        .is_some_and(squall::Error::is_closed)
+    }
+
     /// Returns the error behind it.
     pub fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref()
@@ -112,18 +120,32 @@ impl fmt::Display for Error {
         if !self.0.message.is_empty() {
             write!(f, ": {}", self.0.message)?;
         }
-        let mut source = self.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
+        match self.source() {
+            Some(source) => write!(f, ": {}", Chain(source)),
+            None => Ok(()),
         }
-        Ok(())
+    }
+}
+
+/// An error and those behind it, in one line.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.0, f)?;
+        match self.0.source() {
+            Some(source) => write!(f, ": {}", Chain(source)),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What a `main` that returns it prints.
-        fmt::Display::fmt(self, f)
+        // What a `main` that returns it prints. There a converted error's 500 says nothing.
+        match self.source() {
+            Some(source) if self.0.message.is_empty() => fmt::Display::fmt(&Chain(source), f),
+            _ => fmt::Display::fmt(self, f),
+        }
     }
 }

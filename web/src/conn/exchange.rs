@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::mem;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::str::FromStr;
@@ -63,6 +64,7 @@ pub struct Exchange {
     /// Encoded answers that are not sent yet.
     pub(super) out: Vec<u8>,
     pub(super) stream: Option<Rc<IoStream>>,
+    pub(super) remote: Option<SocketAddr>,
     pub(super) phase: Phase,
     pub(super) keep_alive: bool,
     pub(super) started: Option<Instant>,
@@ -103,6 +105,7 @@ impl Exchange {
             body_in_input: 0,
             out: Vec::with_capacity(1024),
             stream: None,
+            remote: None,
             phase: Phase::Open,
             keep_alive: true,
             started: None,
@@ -432,10 +435,6 @@ impl Exchange {
         }
     }
 
-    pub(super) fn stream(&self) -> Option<&Rc<IoStream>> {
-        self.stream.as_ref()
-    }
-
     /// Makes ready for the next request of the connection. The last one's input is used up.
     pub(super) fn next_request(&mut self) {
         let used = self.head.len() + self.body_in_input;
@@ -462,6 +461,7 @@ impl Exchange {
         self.out.clear();
         body::give_back(&mut self.out);
         self.stream = None;
+        self.remote = None;
     }
 
     /// Sends what is encoded.

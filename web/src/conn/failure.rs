@@ -9,7 +9,11 @@ use crate::error::Error;
 /// more to say than its status, as a warning. The target is `squall::web`.
 pub(crate) fn log_error(ex: &Exchange, error: &Error) {
     let way = squall::take_traceback();
-    if error.status().is_server_error() {
+    if error.is_client_gone() && ex.headers_sent() {
+        let request = ex.request();
+        let (method, target) = (request.method(), request.target());
+        tracing::debug!(target: "squall::web", "the client of {method} {target} has gone: {error}");
+    } else if error.status().is_server_error() {
         log(ex, "uncaught error", error, way.as_deref());
     } else if error.has_details() {
         let request = ex.request();

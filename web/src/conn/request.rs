@@ -75,9 +75,9 @@ impl<'a> Request<'a> {
         self.ex.body()
     }
 
-    /// Returns the address of the client; none on a Unix socket, or if it has gone.
+    /// Returns the address of the client; none on a Unix socket.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.ex.stream()?.peer_addr()
+        self.ex.remote
     }
 }
 

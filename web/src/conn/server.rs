@@ -14,6 +14,7 @@
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -51,10 +52,11 @@ impl Shared {
         }
     }
 
-    fn take_exchange(&self, stream: &Rc<IoStream>) -> Box<Exchange> {
+    fn take_exchange(&self, stream: &Rc<IoStream>, remote: Option<SocketAddr>) -> Box<Exchange> {
         let pooled = self.pool.borrow_mut().pop();
         let mut ex = pooled.unwrap_or_else(Exchange::new);
         ex.stream = Some(stream.clone());
+        ex.remote = remote;
         ex
     }
 
@@ -77,7 +79,7 @@ enum Next {
 
 /// Serves one connection to its end.
 #[squall::coroutine(crate = squall)]
-pub(crate) fn serve_connection(stream: IoStream, shared: Rc<Shared>) {
+pub(crate) fn serve_connection(stream: IoStream, remote: Option<SocketAddr>, shared: Rc<Shared>) {
     let stream = Rc::new(stream);
     let idle = shared.limits.idle_timeout;
     let mut timer = squall::sleep_until(IoLoop::current().turn_time() + idle);
@@ -85,7 +87,7 @@ pub(crate) fn serve_connection(stream: IoStream, shared: Rc<Shared>) {
         if !yield_!(wait_readable(&stream, &mut timer)) {
             break;
         }
-        let mut ex = shared.take_exchange(&stream);
+        let mut ex = shared.take_exchange(&stream, remote);
         let next = yield_!(serve_input(&stream, &shared, &mut ex, &mut timer));
         shared.give_back(ex);
         match next {

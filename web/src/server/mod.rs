@@ -77,13 +77,15 @@ impl HttpServer {
     pub fn serve(&self, server: TcpServer) -> Result<Listening> {
         let address = server.local_addr()?;
         let shared = self.shared();
-        let accepting = server.serve(move |stream, _| serve_connection(stream, shared.clone()));
+        let accepting =
+            server.serve(move |stream, peer| serve_connection(stream, Some(peer), shared.clone()));
         Ok(Listening { address, accepting })
     }
 
     /// Serves one connection that is there already; done when it is closed.
     pub fn serve_stream(&self, stream: IoStream) -> Deferred<()> {
-        serve_connection(stream, self.shared())
+        let remote = stream.peer_addr();
+        serve_connection(stream, remote, self.shared())
     }
 
     fn shared(&self) -> Rc<Shared> {
