@@ -78,8 +78,9 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
         let Stage::Running(future) = &mut *stage else {
             return Poll::Pending;
         };
-        // SAFETY: `self` is inside the `Rc` that `new` made, no method moves the future out of it or
-        // hands out `&mut` to it, and replacing the stage drops it in place.
+        // SAFETY: `self` is inside the `Rc` that `new` made and never leaves it. No method moves a
+        // `Running` stage or hands out `&mut` to the future: `end` assigns over it, which drops it in
+        // place, and `take` looks first.
         let future = unsafe { Pin::new_unchecked(future) };
         let mut cx = Context::from_waker(waker);
         match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
@@ -97,27 +98,48 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
         };
         let traceback = context::with(|context| context.take_failure());
         let traceback = failed.then(|| Traceback::extend(traceback, at));
-        let outcome = Outcome { value, traceback };
-        let old = self.stage.replace(Stage::Finished(outcome));
-        drop_quietly(old, self.coroutine);
+        self.end(Outcome { value, traceback });
         if self.detached.get() {
             self.report();
+        }
+    }
+
+    /// Puts the outcome in the state machine's place, and wakes the waiter.
+    ///
+    /// The state machine is pinned, so it is dropped where it is and never moved out first. The
+    /// stage stays borrowed meanwhile: to its destructors the coroutine still runs. A destructor
+    /// that panics is logged, and does not end the loop.
+    fn end(&self, outcome: Outcome<F::Output>) {
+        let mut stage = self.stage.borrow_mut();
+        let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Finished(outcome)));
+        drop(stage);
+        if let Err(panic) = dropped {
+            let (name, message) = (self.coroutine.name, panic_message(&panic));
+            tracing::error!(target: "squall", "panic while coroutine `{name}` was dropped: {message}");
         }
         if let Some(waiter) = self.waiter.take() {
             waiter.wake();
         }
     }
 
+    /// Takes the outcome: `None` while the coroutine runs, and inside if it was taken before.
+    fn take(&self) -> Option<Option<Outcome<F::Output>>> {
+        // A coroutine that waits for itself finds itself borrowed, and is never done.
+        let mut stage = self.stage.try_borrow_mut().ok()?;
+        if matches!(*stage, Stage::Running(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut *stage, Stage::Taken) {
+            Stage::Finished(outcome) => Some(Some(outcome)),
+            _ => Some(None),
+        }
+    }
+
     /// Logs a failure that nobody took.
     #[cold]
     fn report(&self) {
-        let outcome = match self.stage.replace(Stage::Taken) {
-            Stage::Finished(outcome) => outcome,
-            other => {
-                // Still running, or taken: there is nothing to report.
-                self.stage.replace(other);
-                return;
-            }
+        let Some(Some(outcome)) = self.take() else {
+            return;
         };
         let Some(traceback) = &outcome.traceback else {
             return;
@@ -162,23 +184,17 @@ impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     }
 
     fn abandon(&self) {
-        if let Ok(mut stage) = self.stage.try_borrow_mut()
-            && matches!(*stage, Stage::Running(_))
-        {
-            let message = "the loop was closed before the coroutine was done";
-            let outcome = Outcome {
-                value: Err(Box::new(message) as Panic),
-                // Without a traceback it is not reported: whoever closes a loop knows.
-                traceback: None,
-            };
-            let old = std::mem::replace(&mut *stage, Stage::Finished(outcome));
-            drop(stage);
-            frames::remove(self.frame.get());
-            drop_quietly(old, self.coroutine);
-            if let Some(waiter) = self.waiter.take() {
-                waiter.wake();
-            }
+        let stage = self.stage.try_borrow();
+        if !stage.is_ok_and(|stage| matches!(*stage, Stage::Running(_))) {
+            return;
         }
+        let message = "the loop was closed before the coroutine was done";
+        frames::remove(self.frame.get());
+        self.end(Outcome {
+            value: Err(Box::new(message)),
+            // Without a traceback it is not reported: whoever closes a loop knows.
+            traceback: None,
+        });
     }
 }
 
@@ -189,17 +205,7 @@ impl<F: Future, V: OutcomeView<F::Output>> Settle<F::Output> for Task<F, V> {
     }
 
     fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Outcome<F::Output>>> {
-        // A coroutine that waits for itself finds itself borrowed, and is never done.
-        let taken = self.stage.try_borrow_mut().ok().and_then(|mut stage| {
-            if matches!(*stage, Stage::Running(_)) {
-                return None;
-            }
-            match std::mem::replace(&mut *stage, Stage::Taken) {
-                Stage::Finished(outcome) => Some(Some(outcome)),
-                _ => Some(None),
-            }
-        });
-        match taken {
+        match self.take() {
             Some(taken) => Poll::Ready(taken),
             None => {
                 let old = self.waiter.take();
@@ -225,14 +231,5 @@ impl<F: Future, V: OutcomeView<F::Output>> Settle<F::Output> for Task<F, V> {
 impl<F: Future, V> Drop for Task<F, V> {
     fn drop(&mut self) {
         frames::remove(self.frame.get());
-    }
-}
-
-/// Drops a state machine; a destructor that panics is logged and does not end the loop.
-fn drop_quietly<T>(value: T, coroutine: &'static CoroutineSite) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(move || drop(value))) {
-        let message = panic_message(&panic);
-        let name = coroutine.name;
-        tracing::error!(target: "squall", "panic while coroutine `{name}` was dropped: {message}");
     }
 }
