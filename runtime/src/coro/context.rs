@@ -21,8 +21,8 @@ pub(crate) struct Context {
     pub(crate) site: Cell<Option<&'static YieldSite>>,
     /// How many yields may still be passed without a turn.
     budget: Cell<u32>,
-    /// How many coroutines were started inside one another on this stack.
-    pub(crate) depth: Cell<u32>,
+    /// Where the stack was when the outermost of the coroutines that are being started was.
+    pub(crate) stack: Cell<Option<usize>>,
     /// True while `FAILURE` holds a traceback. Saves looking there.
     failing: Cell<bool>,
     /// When the loop's current turn took the time; frames are dated by it.
@@ -35,7 +35,7 @@ thread_local! {
             frame: Cell::new(FrameKey::NONE),
             site: Cell::new(None),
             budget: Cell::new(BUDGET),
-            depth: Cell::new(0),
+            stack: Cell::new(None),
             failing: Cell::new(false),
             now: Cell::new(None),
         }
@@ -73,16 +73,16 @@ impl Context {
         self.budget.set(BUDGET);
     }
 
-    /// Takes one from the budget; false when it is spent.
+    /// True while yields may be passed without a turn.
     #[inline]
-    pub(crate) fn spend(&self) -> bool {
-        match self.budget.get() {
-            0 => false,
-            left => {
-                self.budget.set(left - 1);
-                true
-            }
-        }
+    pub(crate) fn has_budget(&self) -> bool {
+        self.budget.get() > 0
+    }
+
+    /// Takes one from the budget, for a yield that was passed.
+    #[inline]
+    pub(crate) fn spend(&self) {
+        self.budget.set(self.budget.get().saturating_sub(1));
     }
 
     /// True while an error with a traceback passes through the running coroutine.

@@ -40,12 +40,16 @@ impl<W: Future> Future for YieldPoint<W> {
                 // The coroutine goes on, so it has dealt with the error that it took before.
                 context.set_failure(None);
             }
-            context.spend()
+            context.has_budget()
         });
         if !has_budget {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        this.wait.poll(cx)
+        let polled = this.wait.poll(cx);
+        if polled.is_ready() {
+            context::with(|context| context.spend());
+        }
+        polled
     }
 }

@@ -21,11 +21,11 @@ use crate::coro::site::CoroutineSite;
 use crate::coro::task::{Resume, Task};
 use crate::ioloop::{self, IoLoop};
 
-/// How many coroutines may be started inside one another before the next waits for the loop.
+/// How much stack coroutines that are started inside one another may take.
 ///
-/// Keeps a recursion of coroutines from overflowing the stack: 64 starts take some ten kilobytes of
-/// it, and what is deeper runs from the queue with a stack of its own.
-const MAX_DEPTH: u32 = 64;
+/// Keeps their recursion from overflowing it: what is deeper waits for the loop, and runs from the
+/// queue, where the stack is as good as empty.
+const MAX_STACK: usize = 64 * 1024;
 
 /// Starts a coroutine on the thread's current loop.
 pub(crate) fn start<F, V>(
@@ -46,15 +46,22 @@ where
 /// Gives a runnable its slot and its first run: at once, or from the queue if the stack is deep.
 fn launch(io_loop: &IoLoop, runnable: Rc<dyn Resume>) {
     let slot = io_loop.insert_runnable(runnable.clone());
-    let depth = context::with(|context| context.depth.get());
-    if depth >= MAX_DEPTH {
+    let here = stack_address();
+    let outermost = context::with(|context| context.stack.get());
+    if outermost.is_some_and(|outermost| outermost.abs_diff(here) > MAX_STACK) {
         io_loop.ready().wake(slot, 0);
         return;
     }
-    context::with(|context| context.depth.set(depth + 1));
+    context::with(|context| context.stack.set(Some(outermost.unwrap_or(here))));
     let finished = runnable.resume(&io_loop.waker(slot));
-    context::with(|context| context.depth.set(depth));
+    context::with(|context| context.stack.set(outermost));
     if finished {
         io_loop.ready().remove(slot);
     }
+}
+
+/// About where the stack is.
+fn stack_address() -> usize {
+    let here = 0_u8;
+    (&raw const here).addr()
 }

@@ -24,8 +24,31 @@ pub trait Policy<T> {
 }
 
 /// Keeps every result.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Plain;
+#[derive(Debug, Default)]
+pub struct Plain {
+    way: Way,
+}
+
+/// The way of the one child that failed. With several nobody can tell whose error the coroutine
+/// goes on with, and a wrong traceback is worse than none.
+#[derive(Debug, Default)]
+enum Way {
+    #[default]
+    None,
+    One(Option<Box<Traceback>>),
+    Several,
+}
+
+impl Plain {
+    #[cold]
+    fn note_failure(&mut self) {
+        let traceback = context::with(|context| context.take_failure());
+        self.way = match self.way {
+            Way::None => Way::One(traceback),
+            Way::One(_) | Way::Several => Way::Several,
+        };
+    }
+}
 
 impl<T> Policy<T> for Plain {
     type Kept = T;
@@ -33,6 +56,9 @@ impl<T> Policy<T> for Plain {
 
     #[inline]
     fn keep(&mut self, _: usize, result: T) -> Option<T> {
+        if context::with(|context| context.is_failing()) {
+            self.note_failure();
+        }
         Some(result)
     }
 
@@ -43,6 +69,9 @@ impl<T> Policy<T> for Plain {
 
     #[inline]
     fn finish<V>(&mut self, kept: impl FnOnce() -> V) -> V {
+        if let Way::One(traceback) = std::mem::take(&mut self.way) {
+            context::with(|context| context.set_failure(traceback));
+        }
         kept()
     }
 }
@@ -111,7 +140,11 @@ impl<T, E: fmt::Debug> Policy<Result<T, E>> for FirstError<T, E> {
     #[inline]
     fn keep(&mut self, index: usize, result: Result<T, E>) -> Option<T> {
         match result {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                // What the child swallowed on its way.
+                context::with(|context| context.set_failure(None));
+                Some(value)
+            }
             Err(error) => {
                 let traceback = context::with(|context| context.take_failure());
                 self.fail(Failed {

@@ -55,7 +55,7 @@ macro_rules! tuples {
             fn wait(self) -> Self::Wait {
                 TupleWait {
                     children: ($(Child::Waiting(self.$i.wait()),)+),
-                    policy: Plain,
+                    policy: Plain::default(),
                     _pinned: PhantomPinned,
                 }
             }
@@ -85,13 +85,17 @@ macro_rules! tuples {
                 let this = unsafe { self.get_unchecked_mut() };
                 let mut waiting = false;
                 $(
+                    let keep = |result| this.policy.keep($i, result);
                     // SAFETY: `this` is pinned; see above.
-                    waiting |= unsafe { is_waiting(&mut this.children.$i, cx, Some) };
+                    waiting |= unsafe { is_waiting(&mut this.children.$i, cx, keep) };
                 )+
                 if waiting {
                     return Poll::Pending;
                 }
-                Poll::Ready(($(take(&mut this.children.$i),)+))
+                let children = &mut this.children;
+                Poll::Ready(Policy::<()>::finish(&mut this.policy, || {
+                    ($(take(&mut children.$i),)+)
+                }))
             }
         }
 
@@ -127,7 +131,10 @@ fn keep_value<T, E: fmt::Debug>(
     result: Result<T, E>,
 ) -> Option<T> {
     match result {
-        Ok(value) => Some(value),
+        Ok(value) => {
+            policy.keep(index, Ok(()));
+            Some(value)
+        }
         Err(error) => {
             policy.keep(index, Err(error));
             None

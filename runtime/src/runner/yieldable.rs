@@ -102,7 +102,7 @@ impl<Y: Yieldable<M>, M> Yieldable<ByList<M>> for Vec<Y> {
     type Wait = Wait<Y::Wait, List<Y::Wait, Y::Output>, Plain>;
 
     fn wait(self) -> Self::Wait {
-        Wait::new(List::new(self.into_iter().map(Y::wait)), Plain)
+        Wait::new(List::new(self.into_iter().map(Y::wait)), Plain::default())
     }
 }
 
@@ -125,7 +125,10 @@ impl<Y: Yieldable<M>, M, const N: usize> Yieldable<ByArray<M>> for [Y; N] {
     type Wait = Wait<Y::Wait, [Child<Y::Wait, Y::Output>; N], Plain>;
 
     fn wait(self) -> Self::Wait {
-        Wait::new(self.map(|child| Child::Waiting(child.wait())), Plain)
+        Wait::new(
+            self.map(|child| Child::Waiting(child.wait())),
+            Plain::default(),
+        )
     }
 }
 
@@ -182,7 +185,10 @@ impl<K: Eq + Hash, Y: Yieldable<M>, S: BuildHasher + Clone, M> Yieldable<ByMap<M
         let hasher = self.hasher().clone();
         let (keys, children): (Vec<K>, Vec<Y>) = self.into_iter().unzip();
         let keys = HashKeys { keys, hasher };
-        Wait::new(Keyed::new(children.into_iter().map(Y::wait), keys), Plain)
+        Wait::new(
+            Keyed::new(children.into_iter().map(Y::wait), keys),
+            Plain::default(),
+        )
     }
 }
 
@@ -212,7 +218,7 @@ impl<K: Ord, Y: Yieldable<M>, M> Yieldable<ByMap<M>> for BTreeMap<K, Y> {
     fn wait(self) -> Self::Wait {
         let (keys, children): (Vec<K>, Vec<Y>) = self.into_iter().unzip();
         let waits = children.into_iter().map(Y::wait);
-        Wait::new(Keyed::new(waits, OrderedKeys(keys)), Plain)
+        Wait::new(Keyed::new(waits, OrderedKeys(keys)), Plain::default())
     }
 }
 
@@ -309,8 +315,9 @@ impl<M> KeepAll<M> {
 pub struct Refuse;
 
 impl Refuse {
-    /// Never compiles: nothing implements [`CanBeYielded`].
-    pub fn wait<Y: CanBeYielded>(self, _: &'static YieldSite, _: Y) -> std::future::Pending<()> {
+    /// Never compiles: nothing implements [`CanBeYielded`]. `T` is whatever the program wants of
+    /// it, so that there is one error and not a second about its type.
+    pub fn wait<Y: CanBeYielded, T>(self, _: &'static YieldSite, _: Y) -> std::future::Pending<T> {
         std::future::pending()
     }
 }
@@ -320,6 +327,7 @@ impl Refuse {
     message = "a coroutine cannot yield `{Self}`",
     label = "this is `{Self}`, not a future",
     note = "a coroutine yields a future, `()`, or an array, `Vec`, `HashMap`, `BTreeMap` or tuple of what it can yield",
+    note = "an iterator starts nothing: `.collect::<Vec<_>>()` it",
     note = "yield what a call returns, not the function; a lock or a queue is not a future, its `acquire()` or `get()` is",
     note = "to make a type of your own yieldable, implement `std::future::IntoFuture` for it"
 )]
