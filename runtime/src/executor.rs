@@ -3,19 +3,14 @@
 //! One pool a process. A thread is made when there is work and none is free, up to `MAX_THREADS`,
 //! and ends after `IDLE` without work. A result goes back as a message to the loop that asked.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::rc::Rc;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use slab::Slab;
-
 use crate::coro::deferred::Deferred;
 use crate::error::Result;
-use crate::future::Promise;
-use crate::ioloop::{Handle, IoLoop};
+use crate::ioloop::IoLoop;
 
 const MAX_THREADS: usize = 32;
 const IDLE: Duration = Duration::from_secs(10);
@@ -44,87 +39,25 @@ const IDLE: Duration = Duration::from_secs(10);
 pub fn run_in_executor<T: Send + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Deferred<Result<T>> {
-    let io_loop = IoLoop::current();
-    let (promise, deferred) = Promise::new();
-    let id = Waiting::insert(Box::new(move |result: Box<dyn std::any::Any>| {
-        if let Ok(result) = result.downcast::<std::thread::Result<T>>() {
-            promise.set_result(Ok(*result));
-        }
-    }));
-    let reply = Reply {
-        handle: io_loop.handle(),
-        id,
-    };
-    let job = move || {
-        let result = catch_unwind(AssertUnwindSafe(f));
-        reply.send(move |take| take(Box::new(result)));
-    };
-    if let Err(error) = POOL.submit(Box::new(job)) {
-        Waiting::remove(id);
-        return Deferred::ready(Err(error.into()));
+    let (reply, deferred) = IoLoop::current().expect_reply();
+    let job = move || reply.send(catch_unwind(AssertUnwindSafe(f)));
+    match POOL.submit(Box::new(job)) {
+        Ok(()) => finish(deferred),
+        Err(error) => Deferred::ready(Err(error.into())),
     }
-    finish(deferred)
 }
 
 /// Resumes a panic of the function in the coroutine that waits.
 #[crate::coroutine]
-fn finish<T: 'static>(result: Deferred<Result<std::thread::Result<T>>>) -> Result<T> {
-    match crate::yield_!(result)? {
+fn finish<T: 'static>(result: Deferred<std::thread::Result<T>>) -> Result<T> {
+    match crate::yield_!(async { Caught(result.await) }).0 {
         Ok(value) => Ok(value),
         Err(panic) => resume_unwind(panic),
     }
 }
 
-/// True while this thread waits for a call on another one.
-pub(crate) fn is_busy() -> bool {
-    Waiting::with(|waiting| !waiting.is_empty()).unwrap_or(false)
-}
-
-type Take = Box<dyn FnOnce(Box<dyn std::any::Any>)>;
-
-thread_local! {
-    /// What to do with the results that this thread waits for.
-    static WAITING: Cell<Option<Rc<std::cell::RefCell<Slab<Take>>>>> = const { Cell::new(None) };
-}
-
-struct Waiting;
-
-impl Waiting {
-    fn with<R>(f: impl FnOnce(&mut Slab<Take>) -> R) -> Option<R> {
-        let slab = WAITING.try_with(|cell| {
-            let slab = cell.take().unwrap_or_default();
-            cell.set(Some(slab.clone()));
-            slab
-        });
-        slab.ok().map(|slab| f(&mut slab.borrow_mut()))
-    }
-
-    fn insert(take: Take) -> usize {
-        Self::with(|waiting| waiting.insert(take)).unwrap_or(usize::MAX)
-    }
-
-    fn remove(id: usize) -> Option<Take> {
-        Self::with(|waiting| waiting.try_remove(id)).flatten()
-    }
-}
-
-/// The way of a result back to its thread.
-struct Reply {
-    handle: Handle,
-    id: usize,
-}
-
-impl Reply {
-    fn send(self, deliver: impl FnOnce(Take) + Send + 'static) {
-        let id = self.id;
-        // If the loop is closed nobody waits any more.
-        let _ = self.handle.add_callback(move || {
-            if let Some(take) = Waiting::remove(id) {
-                deliver(take);
-            }
-        });
-    }
-}
+/// Not a `Result` as far as a yield can see: a panic is no error to be logged or shown.
+struct Caught<T>(std::thread::Result<T>);
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -99,6 +99,14 @@ pub use squall_macros::{coroutine, coroutines, main, test};
 /// It ends in `.await`, so it works wherever that does, and inside another macro's arguments too.
 #[macro_export]
 macro_rules! yield_ {
+    () => {
+        $crate::yield_!(())
+    };
+    ($one:expr, $($more:expr),+ $(,)?) => {
+        ::core::compile_error!(
+            "`yield_!` takes one value: write `yield_!((a, b))`, or `yield_!([a, b])` if both are of one type"
+        )
+    };
     ($value:expr $(,)?) => {
         $crate::private::yield_at!(
             { ::core::file!(), ::core::line!(), ::core::column!(), ::core::stringify!($value) },

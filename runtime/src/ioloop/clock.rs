@@ -15,9 +15,9 @@ impl Clock {
         Clock::Real
     }
 
-    pub(crate) fn virtual_from(start: Instant) -> Clock {
+    pub(crate) fn virtual_from_now() -> Clock {
         Clock::Virtual {
-            now: Cell::new(start),
+            now: Cell::new(Instant::now()),
         }
     }
 

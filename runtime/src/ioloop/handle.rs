@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use slab::Slab;
 
+use super::replies::Parcel;
 use super::waker::WakeId;
 use crate::error::{Error, Result};
 
@@ -62,6 +63,8 @@ impl fmt::Debug for Handle {
 pub(super) enum Message {
     Call(Box<dyn FnOnce() + Send>),
     Wake(WakeId),
+    /// An answer under its number; `None` if none will come.
+    Reply(usize, Option<Parcel>),
 }
 
 pub(super) struct Inbox {
@@ -76,7 +79,7 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// Puts a message in. False if the loop is closed.
-    fn put(&self, message: Message) -> bool {
+    pub(super) fn put(&self, message: Message) -> bool {
         {
             let mut messages = self.lock();
             let Some(messages) = messages.as_mut() else {

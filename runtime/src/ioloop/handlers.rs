@@ -73,7 +73,8 @@ impl fmt::Debug for Interest {
             (Interest::ERROR, "ERROR"),
         ];
         let names = names.iter().filter(|(bit, _)| self.contains(*bit));
-        f.debug_set().entries(names.map(|(_, name)| name)).finish()
+        let names: Vec<&str> = names.map(|(_, name)| *name).collect();
+        f.write_str(&names.join(" | "))
     }
 }
 

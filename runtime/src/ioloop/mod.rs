@@ -11,11 +11,12 @@
 //! the registered descriptors, `handle` the way in from other threads, `clock` the time. The loop
 //! has not heard of coroutines: it runs what implements `Resume`.
 
-mod callback;
+pub(crate) mod callback;
 mod clock;
 mod handle;
 mod handlers;
 pub(crate) mod ready;
+mod replies;
 mod sleep;
 pub(crate) mod sources;
 pub(crate) mod timers;
@@ -47,6 +48,7 @@ use clock::Clock;
 use handle::Inbox;
 use handlers::Handlers;
 use ready::Ready;
+use replies::Replies;
 use sources::Sources;
 use timers::{Action, Timers};
 
@@ -95,6 +97,7 @@ struct Core {
     sources: RefCell<Sources>,
     handlers: RefCell<Handlers>,
     inbox: Arc<Inbox>,
+    replies: RefCell<Replies>,
     running: Cell<bool>,
     stopping: Cell<bool>,
     closed: Cell<bool>,
@@ -127,7 +130,7 @@ impl IoLoop {
     ///
     /// As [`new`](Self::new).
     pub fn with_virtual_clock() -> Result<IoLoop> {
-        Self::with_clock(Clock::virtual_from(Instant::now()))
+        Self::with_clock(Clock::virtual_from_now())
     }
 
     fn with_clock(clock: Clock) -> Result<IoLoop> {
@@ -147,6 +150,7 @@ impl IoLoop {
             sources: RefCell::default(),
             handlers: RefCell::default(),
             inbox,
+            replies: RefCell::default(),
             running: Cell::new(false),
             stopping: Cell::new(false),
             closed: Cell::new(false),
@@ -195,12 +199,15 @@ impl IoLoop {
     ///
     /// # Errors
     ///
-    /// If the loop runs already (called from a callback or coroutine of it), or is closed; if the
-    /// system's poll fails.
+    /// If the loop runs already (called from a callback or coroutine of it), is closed or gets closed
+    /// meanwhile; if the system's poll fails.
     pub fn start(&self) -> Result<()> {
         let _running = Running::enter(self)?;
         while !self.core.stopping.get() {
             self.turn()?;
+            if self.core.closed.get() {
+                return Err(Error::loop_closed());
+            }
         }
         self.core.stopping.set(false);
         Ok(())
@@ -234,8 +241,8 @@ impl IoLoop {
     ///
     /// # Panics
     ///
-    /// If the loop runs already, is closed, is stopped before the future is done, or if the system's
-    /// poll fails; and with the panic of the future.
+    /// If the loop runs already, is closed, is closed or stopped before the future is done, or if the
+    /// system's poll fails; and with the panic of the future.
     pub fn run_sync<F: IntoFuture>(&self, f: impl FnOnce() -> F) -> F::Output {
         let running = Running::enter(self).expect("run_sync is called on a loop at rest");
         let mut future = pin!(f().into_future());
@@ -251,6 +258,8 @@ impl IoLoop {
             if self.core.root_woken.take() {
                 context::with(|context| context.refill());
                 if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                    // A stop in its last turn concerns this run, not the next.
+                    self.core.stopping.set(false);
                     drop(running);
                     return value;
                 }
@@ -259,6 +268,11 @@ impl IoLoop {
                 panic!("the loop was stopped before run_sync's future was done");
             }
             self.turn().expect("the system's poll works");
+            let closed = self.core.closed.get();
+            assert!(
+                !closed,
+                "the loop was closed before run_sync's future was done"
+            );
         }
     }
 
@@ -300,7 +314,9 @@ impl IoLoop {
 
     /// Returns the time that the current turn began with, without asking the clock.
     pub fn turn_time(&self) -> Instant {
-        (context::with(|context| context.now.get())).unwrap_or_else(|| self.time())
+        // The context's time is that of the loop that runs.
+        let turn = context::with(|context| context.now.get()).filter(|_| self.core.running.get());
+        turn.unwrap_or_else(|| self.time())
     }
 
     /// Calls `callback` at `deadline`, from the loop.
@@ -404,7 +420,7 @@ impl fmt::Debug for WeakLoop {
     }
 }
 
-/// Calls `f` with the current loop, making one if needed, without a reference count.
+/// Calls `f` with the current loop, making one if needed.
 pub(crate) fn with_current<R>(f: impl FnOnce(&IoLoop) -> R) -> R {
     // Cloned: `f` may run coroutines, which may make another loop current.
     f(&IoLoop::current())
@@ -421,6 +437,7 @@ impl Core {
         drop(self.callbacks.take());
         drop(self.timers.take());
         drop(self.handlers.take());
+        drop(self.replies.take());
         drop(self.sources.take());
     }
 }
@@ -474,10 +491,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.io_loop.core.running.set(false);
         context::with(|context| context.now.set(None));
-        // A loop that was the first of its thread stays current.
-        if let Some(previous) = self.previous.take() {
-            CURRENT.set(Some(previous));
-        }
+        CURRENT.set(self.previous.take());
     }
 }
 

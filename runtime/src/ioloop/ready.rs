@@ -36,8 +36,10 @@ enum Slot {
     },
     Relay {
         parent: Waker,
-        /// The children that were woken since the list was last polled.
-        woken: Vec<u32>,
+        /// The children that were woken since the list was last polled. Boxed, so that the slots of
+        /// coroutines stay small.
+        #[allow(clippy::box_collection)]
+        woken: Option<Box<Vec<u32>>>,
     },
 }
 
@@ -52,7 +54,7 @@ impl Ready {
     pub(crate) fn insert_relay(&self, parent: Waker) -> SlotKey {
         self.insert_slot(Slot::Relay {
             parent,
-            woken: Vec::new(),
+            woken: None,
         })
     }
 
@@ -83,7 +85,7 @@ impl Ready {
                 return;
             }
             Some(Slot::Relay { parent, woken }) => {
-                woken.push(child);
+                woken.get_or_insert_default().push(child);
                 parent.clone()
             }
             None => return,
@@ -97,7 +99,9 @@ impl Ready {
             self.slots.borrow_mut().get_mut(key.0 as usize)
         {
             old.clone_from(parent);
-            into.append(woken);
+            if let Some(woken) = woken {
+                into.append(woken);
+            }
         }
     }
 

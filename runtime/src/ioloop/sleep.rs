@@ -10,7 +10,7 @@ use super::{IoLoop, WeakLoop};
 
 /// Returns a future that is done after `duration`: Tornado's `gen.sleep`.
 ///
-/// The time counts from this call, not from the yield, so a sleep can be started, and yielded after
+/// A sleep of no time lets others run for a turn. The time counts from this call, not from the yield, so a sleep can be started, and yielded after
 /// other work has been done.
 ///
 /// # Examples
@@ -29,7 +29,11 @@ use super::{IoLoop, WeakLoop};
 /// }
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
-    super::with_current(|io_loop| Sleep::new(io_loop, io_loop.deadline_after(duration)))
+    super::with_current(|io_loop| {
+        let mut sleep = Sleep::new(io_loop, io_loop.deadline_after(duration));
+        sleep.passes_a_turn = duration.is_zero();
+        sleep
+    })
 }
 
 /// Returns a future that is done at `deadline`, a point of [`IoLoop::time`].
@@ -48,6 +52,8 @@ pub struct Sleep {
     io_loop: WeakLoop,
     deadline: Instant,
     timer: Option<Timer>,
+    /// True for a sleep of no time that has not been polled: it is there to let others run.
+    passes_a_turn: bool,
 }
 
 /// The timer that is set: never for later than the deadline.
@@ -63,6 +69,7 @@ impl Sleep {
             io_loop: io_loop.downgrade(),
             deadline,
             timer: None,
+            passes_a_turn: false,
         }
     }
 
@@ -106,9 +113,12 @@ impl Future for Sleep {
                 self.timer = None;
                 return Poll::Ready(());
             }
-            _ if io_loop.time() >= self.deadline => return Poll::Ready(()),
+            _ if self.deadline <= io_loop.turn_time() && !self.passes_a_turn => {
+                return Poll::Ready(());
+            }
             _ => {}
         }
+        self.passes_a_turn = false;
         let action = Action::Wake(cx.waker().clone());
         self.timer = Some(Timer {
             timeout: io_loop.insert_timer(self.deadline, action),

@@ -38,7 +38,39 @@ struct Side {
     ready: bool,
     /// The peer will send no more: stays ready for good.
     closed: bool,
-    waker: Option<Waker>,
+    waiters: Waiters,
+}
+
+/// Who waits for a direction: nearly always one at most.
+#[derive(Default)]
+pub(super) struct Waiters {
+    first: Option<Waker>,
+    // Boxed, so that an idle connection pays a word for it.
+    #[allow(clippy::box_collection)]
+    more: Option<Box<Vec<Waker>>>,
+}
+
+impl Waiters {
+    fn add(&mut self, waker: &Waker) {
+        let Some(first) = &self.first else {
+            self.first = Some(waker.clone());
+            return;
+        };
+        if first.will_wake(waker) {
+            return;
+        }
+        let more = self.more.get_or_insert_default();
+        if !more.iter().any(|other| other.will_wake(waker)) {
+            more.push(waker.clone());
+        }
+    }
+
+    pub(super) fn wake(self) {
+        let more = self.more.into_iter().flat_map(|more| *more);
+        for waker in self.first.into_iter().chain(more) {
+            waker.wake();
+        }
+    }
 }
 
 /// A direction of a stream.
@@ -70,7 +102,7 @@ impl SourceKey {
 
 /// What an event asks the loop to do.
 pub(super) enum Dispatch {
-    Wake(Option<Waker>, Option<Waker>),
+    Wake(Waiters, Waiters),
     Handler(i32),
     /// The source is gone, or the event says nothing.
     Nothing,
@@ -130,13 +162,13 @@ impl Sources {
 }
 
 impl Side {
-    fn note(&mut self, ready: bool, closed: bool) -> Option<Waker> {
+    fn note(&mut self, ready: bool, closed: bool) -> Waiters {
         if !ready && !closed {
-            return None;
+            return Waiters::default();
         }
         self.ready = true;
         self.closed |= closed;
-        self.waker.take()
+        std::mem::take(&mut self.waiters)
     }
 }
 
@@ -184,10 +216,7 @@ impl Registration {
         if side.ready {
             return Poll::Ready(Ok(()));
         }
-        match &mut side.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => side.waker = Some(cx.waker().clone()),
-        }
+        side.waiters.add(cx.waker());
         Poll::Pending
     }
 

@@ -33,10 +33,12 @@ const REAL_WAIT: Duration = Duration::from_millis(20);
 impl IoLoop {
     /// Runs one turn.
     pub(super) fn turn(&self) -> Result<()> {
+        // Timers that are set from now on wait for the next turn.
+        let newest = self.core.timers.borrow().newest();
         self.run_mail();
         self.run_callbacks();
         if self.core.resumes.get() == 0 {
-            self.run_timers();
+            self.run_timers(newest);
         }
         self.run_ready();
         let busy = self.has_runnable() && !self.core.stopping.get();
@@ -58,6 +60,7 @@ impl IoLoop {
                 Message::Wake(id) => {
                     (self.core.ready).wake(super::ready::SlotKey(id.slot), id.child);
                 }
+                Message::Reply(number, parcel) => self.deliver(number, parcel),
             }
         }
     }
@@ -71,11 +74,8 @@ impl IoLoop {
         }
     }
 
-    fn run_timers(&self) {
-        let (next, newest) = {
-            let mut timers = self.core.timers.borrow_mut();
-            (timers.next_deadline(), timers.newest())
-        };
+    fn run_timers(&self, newest: u64) {
+        let next = self.core.timers.borrow_mut().next_deadline();
         let Some(next) = next else { return };
         let now = self.turn_time();
         if next > now {
@@ -140,7 +140,7 @@ impl IoLoop {
     fn poll_timeout(&self) -> Option<Option<Duration>> {
         let core = &self.core;
         let runnable = self.has_runnable() || !core.callbacks.borrow().is_empty();
-        if runnable || core.stopping.get() || !core.inbox.fall_asleep() {
+        if runnable || core.stopping.get() || core.closed.get() || !core.inbox.fall_asleep() {
             return Some(Some(Duration::ZERO));
         }
         let deadline = core.timers.borrow_mut().next_deadline();
@@ -151,7 +151,7 @@ impl IoLoop {
         if !core.clock.is_virtual() {
             return Some(Some(wait));
         }
-        if core.sources.borrow().len() == 0 && !crate::executor::is_busy() {
+        if core.sources.borrow().len() == 0 && core.replies.borrow().is_empty() {
             self.jump();
             core.inbox.awake();
             return None;
@@ -163,7 +163,7 @@ impl IoLoop {
     fn jump(&self) {
         let core = &self.core;
         let runnable = self.has_runnable() || !core.callbacks.borrow().is_empty();
-        if runnable || core.inbox.has_mail() || crate::executor::is_busy() {
+        if runnable || core.inbox.has_mail() || !core.replies.borrow().is_empty() {
             return;
         }
         if let Some(deadline) = core.timers.borrow_mut().next_deadline() {
@@ -178,10 +178,9 @@ impl IoLoop {
         }
         let dispatch = self.core.sources.borrow_mut().note(event);
         match dispatch {
-            Dispatch::Wake(reader, writer) => {
-                for waker in [reader, writer].into_iter().flatten() {
-                    waker.wake();
-                }
+            Dispatch::Wake(readers, writers) => {
+                readers.wake();
+                writers.wake();
             }
             Dispatch::Handler(fd) => self.call_handler(fd, event),
             Dispatch::Nothing => {}

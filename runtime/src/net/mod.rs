@@ -23,6 +23,7 @@ mod client;
 mod read_buf;
 mod server;
 mod stream;
+mod turns;
 
 pub use client::TcpClient;
 pub use server::TcpServer;

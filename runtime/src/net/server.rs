@@ -14,7 +14,7 @@ use super::stream::IoStream;
 use crate::coro::deferred::Deferred;
 use crate::error::Result;
 use crate::ioloop::sources::{Direction, Registration};
-use crate::ioloop::{CallbackResult, IoLoop, sleep};
+use crate::ioloop::{CallbackResult, IoLoop, callback, sleep};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -106,6 +106,7 @@ impl TcpServer {
     /// Accepts connections for ever, and calls `handle` for each: with a coroutine that takes the
     /// stream, it serves them side by side.
     ///
+    /// A panic in `handle` ends that connection, and is logged.
     /// When descriptors run out it waits until some are free again. Yield it to wait for its end, or
     /// drop the `Deferred` and let it run.
     ///
@@ -128,7 +129,7 @@ fn accept_loop<R: CallbackResult, H: Fn(IoStream, SocketAddr) -> R>(
     let mut batch = 0;
     loop {
         match crate::yield_!(server.accept()) {
-            Ok((stream, peer)) => handle(stream, peer).detach(),
+            Ok((stream, peer)) => callback::run(|| handle(stream, peer).detach()),
             Err(error) if is_one_connection(&error) => {}
             Err(error) if is_exhaustion(&error) => {
                 tracing::warn!(target: "squall", "accepting pauses, as {error}");

@@ -15,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use mio::net::{TcpStream, UnixStream};
 
 use super::read_buf::ReadBuf;
+use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::ioloop::IoLoop;
 use crate::ioloop::sources::{Direction, Registration};
@@ -44,6 +45,7 @@ pub struct IoStream {
     /// What was read and not asked for yet.
     buffer: RefCell<ReadBuf>,
     reading: Cell<bool>,
+    writing: Turns,
     closed: Cell<bool>,
 }
 
@@ -112,6 +114,7 @@ impl IoStream {
             socket,
             buffer: RefCell::default(),
             reading: Cell::new(false),
+            writing: Turns::default(),
             closed: Cell::new(false),
         }
     }
@@ -178,7 +181,7 @@ impl IoStream {
     /// No bytes are lost: what was read stays in the stream.
     pub async fn read_partial(&self, max: usize) -> Result<Vec<u8>> {
         let _reading = Reading::begin(self)?;
-        if self.buffer.borrow().is_empty() {
+        if max > 0 && self.buffer.borrow().is_empty() {
             poll_fn(|cx| self.poll_fill(cx)).await?;
         }
         let mut buffer = self.buffer.borrow_mut();
@@ -209,7 +212,8 @@ impl IoStream {
     /// Writes all of `data`; done when the system has taken it.
     ///
     /// What the system does not take at once is written as the peer reads: a slow reader makes its
-    /// writer wait.
+    /// writer wait. Of several writes at the same time each goes out whole, in the order of their
+    /// calls.
     ///
     /// # Errors
     ///
@@ -219,6 +223,7 @@ impl IoStream {
     ///
     /// A part of the data may have been sent.
     pub async fn write(&self, data: &[u8]) -> Result<()> {
+        let _turn = self.writing.wait().await;
         let mut rest = data;
         while !rest.is_empty() {
             let written = poll_fn(|cx| self.poll_write(cx, rest)).await?;
@@ -309,6 +314,9 @@ impl IoStream {
     ///
     /// If the stream is closed or the system's read fails.
     pub fn poll_read(&self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<Result<usize>> {
+        if self.closed.get() {
+            return Poll::Ready(Err(Error::stream_closed()));
+        }
         {
             let mut buffer = self.buffer.borrow_mut();
             if !buffer.is_empty() {
@@ -413,6 +421,9 @@ struct Reading<'a>(&'a IoStream);
 
 impl<'a> Reading<'a> {
     fn begin(stream: &'a IoStream) -> Result<Reading<'a>> {
+        if stream.closed.get() {
+            return Err(Error::stream_closed());
+        }
         if stream.reading.replace(true) {
             return Err(Error::already_reading());
         }

@@ -50,12 +50,20 @@ pub struct Queue<T> {
 struct State<T> {
     /// 0 means no limit.
     max: usize,
-    items: VecDeque<T>,
-    getters: VecDeque<Promise<T>>,
+    items: VecDeque<Item<T>>,
+    getters: VecDeque<Promise<Item<T>>>,
     putters: VecDeque<(T, Promise<()>)>,
     joiners: Vec<Promise<()>>,
     /// Items put and not yet reported by `task_done`.
     unfinished: usize,
+    /// Items put at all; each is numbered by it.
+    sequence: u64,
+}
+
+/// An item and its number, so that one that is given back finds its place again.
+struct Item<T> {
+    number: u64,
+    value: T,
 }
 
 /// A place in the queue that is waited for; see [`Queue::put`].
@@ -80,6 +88,7 @@ impl<T: 'static> Queue<T> {
                 putters: VecDeque::new(),
                 joiners: Vec::new(),
                 unfinished: 0,
+                sequence: 0,
             })),
         }
     }
@@ -97,7 +106,11 @@ impl<T: 'static> Queue<T> {
             Ok(()) => Deferred::ready(()),
             Err(item) => {
                 let (promise, put) = Promise::new();
-                self.state.borrow_mut().putters.push_back((item, promise));
+                let mut state = self.state.borrow_mut();
+                let withdrawn = state.remove_withdrawn();
+                state.putters.push_back((item, promise));
+                drop(state);
+                drop(withdrawn);
                 put
             }
         }
@@ -114,11 +127,13 @@ impl<T: 'static> Queue<T> {
 
     /// Takes the oldest item, and waits for one if there is none.
     pub fn get(&self) -> Get<T> {
-        let item = match self.get_nowait() {
-            Ok(item) => Deferred::ready(item),
-            Err(_) => {
+        let item = match self.pop() {
+            Some(item) => Deferred::ready(item),
+            None => {
                 let (promise, item) = Promise::new();
-                self.state.borrow_mut().getters.push_back(promise);
+                let mut state = self.state.borrow_mut();
+                state.remove_gone_getters();
+                state.getters.push_back(promise);
                 item
             }
         };
@@ -134,12 +149,8 @@ impl<T: 'static> Queue<T> {
     ///
     /// If the queue is empty ([`Error::is_queue_empty`]).
     pub fn get_nowait(&self) -> Result<T> {
-        let mut state = self.state.borrow_mut();
-        let item = state.items.pop_front().ok_or_else(Error::queue_empty)?;
-        let dropped = state.admit();
-        drop(state);
-        drop(dropped);
-        Ok(item)
+        let item = self.pop().ok_or_else(Error::queue_empty)?;
+        Ok(item.value)
     }
 
     /// Reports that the work on an item that was got is done.
@@ -185,32 +196,49 @@ impl<T: 'static> Queue<T> {
         self.state.borrow().is_full()
     }
 
-    /// Hands the item to the first who waits, or queues it; gives it back if there is no room.
-    fn try_put(&self, item: T) -> Result<(), T> {
+    /// Takes the oldest item, and lets those in who wait for its place.
+    fn pop(&self) -> Option<Item<T>> {
         let mut state = self.state.borrow_mut();
-        if let Some(getter) = state.next_getter() {
-            state.unfinished += 1;
-            drop(state);
-            getter.set_result(item);
-            return Ok(());
-        }
-        if state.is_full() {
-            return Err(item);
-        }
-        state.unfinished += 1;
-        state.items.push_back(item);
-        Ok(())
+        let item = state.items.pop_front()?;
+        let withdrawn = state.admit();
+        drop(state);
+        drop(withdrawn);
+        Some(item)
     }
 
-    /// Takes back an item that was handed to a `get` that nobody waits for any more.
-    fn give_back(&self, item: T) {
+    /// Hands the item to the first who waits, or queues it; gives it back if there is no room.
+    fn try_put(&self, value: T) -> Result<(), T> {
         let mut state = self.state.borrow_mut();
-        match state.next_getter() {
+        state.remove_gone_getters();
+        if state.getters.is_empty() && state.is_full() {
+            return Err(value);
+        }
+        let item = state.number(value);
+        match state.getters.pop_front() {
             Some(getter) => {
                 drop(state);
                 getter.set_result(item);
             }
-            None => state.items.push_front(item),
+            None => state.items.push_back(item),
+        }
+        Ok(())
+    }
+
+    /// Takes back an item that was handed to a `get` that nobody waits for any more.
+    fn give_back(&self, item: Item<T>) {
+        let mut state = self.state.borrow_mut();
+        state.remove_gone_getters();
+        match state.getters.pop_front() {
+            Some(getter) => {
+                drop(state);
+                getter.set_result(item);
+            }
+            None => {
+                let place = state
+                    .items
+                    .partition_point(|other| other.number < item.number);
+                state.items.insert(place, item);
+            }
         }
     }
 }
@@ -220,30 +248,47 @@ impl<T> State<T> {
         self.max > 0 && self.items.len() >= self.max
     }
 
-    /// The first getter that still waits.
-    fn next_getter(&mut self) -> Option<Promise<T>> {
-        while let Some(getter) = self.getters.pop_front() {
-            if !getter.is_abandoned() {
-                return Some(getter);
-            }
+    /// Counts and numbers an item that enters.
+    fn number(&mut self, value: T) -> Item<T> {
+        self.unfinished += 1;
+        self.sequence += 1;
+        Item {
+            number: self.sequence,
+            value,
         }
-        None
     }
 
-    /// Lets waiting putters in while there is room; returns what was withdrawn, to be dropped
-    /// outside of the borrow.
-    fn admit(&mut self) -> Vec<(T, Promise<()>)> {
+    /// Drops getters that gave up, up to the first that still waits.
+    fn remove_gone_getters(&mut self) {
+        while self.getters.front().is_some_and(Promise::is_abandoned) {
+            self.getters.pop_front();
+        }
+    }
+
+    /// Takes out putters that gave up, up to the first that still waits; to be dropped outside of
+    /// the borrow.
+    fn remove_withdrawn(&mut self) -> Vec<(T, Promise<()>)> {
         let mut withdrawn = Vec::new();
-        while !self.is_full()
-            && let Some((item, put)) = self.putters.pop_front()
+        while self
+            .putters
+            .front()
+            .is_some_and(|(_, put)| put.is_abandoned())
         {
-            if put.is_abandoned() {
-                withdrawn.push((item, put));
-                continue;
-            }
-            self.unfinished += 1;
+            withdrawn.extend(self.putters.pop_front());
+        }
+        withdrawn
+    }
+
+    /// Lets waiting putters in while there is room; returns what was withdrawn.
+    fn admit(&mut self) -> Vec<(T, Promise<()>)> {
+        let mut withdrawn = self.remove_withdrawn();
+        while !self.is_full()
+            && let Some((value, put)) = self.putters.pop_front()
+        {
+            let item = self.number(value);
             self.items.push_back(item);
             put.set_result(());
+            withdrawn.extend(self.remove_withdrawn());
         }
         withdrawn
     }
@@ -284,7 +329,7 @@ impl<T> fmt::Debug for Queue<T> {
 #[must_use = "the item goes back to the queue unless this is yielded"]
 pub struct Get<T: 'static> {
     /// `None` once it gave its item.
-    item: Option<Deferred<T>>,
+    item: Option<Deferred<Item<T>>>,
     queue: Queue<T>,
 }
 
@@ -301,7 +346,7 @@ impl<T> Future for Get<T> {
         if polled.is_ready() {
             self.item = None;
         }
-        polled
+        polled.map(|item| item.value)
     }
 }
 
