@@ -89,6 +89,7 @@ fn pick(methods: &[Verb], verb: Verb) -> Option<Verb> {
     message = "`{Self}` does not answer requests",
     label = "not a handler function",
     note = "write `#[squall::coroutine] fn name(ex: &mut Exchange) -> squall_web::Result<()>`, or the same as a plain function",
+    note = "the path's arguments are in the exchange: `let id: u64 = ex.path_argument(\"id\")?`",
     note = "a type that implements `RequestHandler` goes to `.route(path, || Type)`"
 )]
 pub trait HandlerFunction<M>: 'static {

@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// The time of day at which the loop's turn began.
-pub(crate) fn wall_clock() -> SystemTime {
+pub(super) fn wall_clock() -> SystemTime {
     let turn = IoLoop::current().turn_time();
     match LAST.get() {
         Some((asked, time)) if asked == turn => time,

@@ -21,6 +21,7 @@ use squall::net::IoStream;
 
 use super::body;
 use super::buffer::Buffer;
+use super::clock::wall_clock;
 use super::request::Request;
 use super::values::{IntoName, IntoValue};
 use crate::error::{Error, Result};
@@ -481,7 +482,7 @@ impl Exchange {
         if !has_type && framing != ResponseBody::None && !self.written.is_empty() {
             self.headers.push((CONTENT_TYPE, HTML));
         }
-        let date = self.date.get(crate::server::wall_clock());
+        let date = self.date.get(wall_clock());
         encode_response_head(
             &mut self.out,
             self.head.version(),

@@ -8,6 +8,7 @@
 mod body;
 mod buffer;
 mod call;
+mod clock;
 mod exchange;
 mod failure;
 mod request;

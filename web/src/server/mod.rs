@@ -1,7 +1,5 @@
 //! Listening: a port, its connections, and what they share.
 
-mod clock;
-
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -15,8 +13,6 @@ use squall::net::{IoStream, TcpServer};
 use crate::conn::{Handle, Shared, serve_connection};
 use crate::error::Result;
 use crate::http::Limits;
-
-pub(crate) use clock::wall_clock;
 
 /// An HTTP/1.1 server: Tornado's `HTTPServer`.
 ///
