@@ -209,6 +209,6 @@ mod tests {
             }
         ));
         assert_eq!(output.matches(check::YIELD_IN_PLAIN_FUNCTION).count(), 2);
-        assert!(output.ends_with("fn g () { :: core :: unimplemented ! () }"));
+        assert!(output.ends_with("fn g () { :: core :: unreachable ! () }"));
     }
 }

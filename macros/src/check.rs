@@ -9,14 +9,15 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, FnArg, GenericParam, Item, ItemImpl, Pat, PatType, ReturnType, Signature, Stmt,
-    Type, TypeImplTrait,
+    Attribute, Expr, FnArg, GenericParam, Item, ItemImpl, Pat, PatType, ReturnType, Signature,
+    Stmt, Type, TypeImplTrait,
 };
 
 use crate::args::Macro;
 use crate::handler::Role;
 use crate::input::{Function, Kind, ends_in, find_borrow};
 use crate::place::source_text;
+use crate::rewrite;
 
 /// The mistakes found so far.
 #[derive(Default)]
@@ -89,6 +90,9 @@ fn result(function: &Function, kind: Kind, errors: &mut Errors) {
     if let Some(token) = find_impl_trait(&result) {
         errors.at(token, IMPL_TRAIT);
     }
+    if let Type::Never(token) = &result {
+        errors.at(token, NEVER);
+    }
     if is_deferred(&result) {
         errors.at(&result, DEFERRED);
     }
@@ -146,7 +150,10 @@ pub(crate) fn entry(function: &Function, of: Macro, errors: &mut Errors) {
 /// What is wrong with an item that is no function; `None` if it is nothing we know.
 pub(crate) fn no_function(tokens: &TokenStream, of: Macro) -> Option<syn::Error> {
     let item = syn::parse2::<Item>(tokens.clone());
-    if item.is_err() && syn::parse2::<Stmt>(tokens.clone()).is_err() {
+    let is_code = || {
+        syn::parse2::<Stmt>(tokens.clone()).is_ok() || syn::parse2::<Expr>(tokens.clone()).is_ok()
+    };
+    if item.is_err() && !is_code() {
         return None;
     }
     if of != Macro::Coroutine {
@@ -195,6 +202,9 @@ pub(crate) fn handler_method(
     }
     if !coroutine {
         plain_qualifiers(sig, errors);
+        if let Some(token) = function.body.as_ref().and_then(rewrite::find_yield) {
+            errors.at(token, yield_in_plain_method(&sig.ident));
+        }
     }
 }
 
@@ -208,6 +218,9 @@ fn receiver(sig: &Signature, errors: &mut Errors) {
 
 fn exchange(sig: &Signature, role: Role, errors: &mut Errors) {
     let mutable = role != Role::OnFinish;
+    if let Some(it) = late_exchange(sig) {
+        return errors.at(it, exchange_first(&sig.ident, role));
+    }
     match typed(sig).next() {
         Some(it) if reference(&it.ty) == Some(mutable) => {}
         Some(it) if reference(&it.ty).is_some() => errors.at(&it.ty, exchange_type(role)),
@@ -216,7 +229,28 @@ fn exchange(sig: &Signature, role: Role, errors: &mut Errors) {
     }
 }
 
+/// The exchange, if it stands behind another parameter.
+fn late_exchange(sig: &Signature) -> Option<&PatType> {
+    let mut typed = typed(sig);
+    match typed.next() {
+        Some(first) if is_exchange(&first.ty) => None,
+        _ => typed.find(|it| is_exchange(&it.ty)),
+    }
+}
+
+fn is_exchange(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(reference) => is_exchange(&reference.elem),
+        Type::Path(ty) => ends_in(&ty.path, "Exchange"),
+        _ => false,
+    }
+}
+
 fn arguments(sig: &Signature, role: Role, errors: &mut Errors) {
+    if late_exchange(sig).is_some() {
+        // What stands where is not known.
+        return;
+    }
     let rest = typed(sig).skip(1);
     match role {
         Role::Http(_) => rest.for_each(|it| path_argument(it, errors)),
@@ -330,6 +364,9 @@ const VARIADIC: &str = "remove `...`: a coroutine takes named parameters; write 
 
 const IMPL_TRAIT: &str =
     "the result of a coroutine needs a type with a name; write that type, or `Box<dyn Trait>`";
+
+const NEVER: &str = "stable Rust allows `!` as the result of a plain function only; \
+    write `-> std::convert::Infallible`, or leave the result out";
 
 const DEFERRED: &str =
     "a coroutine returns its value; `Deferred` is added by the macro: write `-> T`";
@@ -456,6 +493,11 @@ fn no_exchange(name: &Ident, role: Role) -> String {
     )
 }
 
+fn exchange_first(name: &Ident, role: Role) -> String {
+    let shape = role.shape();
+    format!("the exchange comes first, behind `self`: write `fn {name}{shape}`")
+}
+
 fn no_error(name: &Ident, role: Role) -> String {
     let shape = role.shape();
     format!("`{name}` needs the error that it writes: write `fn {name}{shape}`")
@@ -470,6 +512,10 @@ fn hook_shape(name: &Ident, role: Role) -> String {
 
 const GENERIC_METHOD: &str =
     "the router calls this method and can give it no types; put the parameter on the `impl`";
+
+fn yield_in_plain_method(name: &Ident) -> String {
+    format!("only a coroutine can yield: write `#[coroutine]` above `fn {name}`")
+}
 
 const ASYNC_HANDLER: &str =
     "remove `async`; if the method waits for something, write `#[coroutine]` above it";

@@ -9,14 +9,14 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Block, FnArg, Lifetime, Pat, PatIdent, PatType, Path, Receiver, ReturnType, Signature, Type,
-    TypeImplTrait, TypeParamBound, TypeParen, TypeReference, WherePredicate, parse_quote,
+    Block, Expr, FnArg, Lifetime, Pat, PatIdent, PatType, Path, Receiver, ReturnType, Signature,
+    Type, TypeImplTrait, TypeParamBound, TypeParen, TypeReference, WherePredicate, parse_quote,
     parse_quote_spanned,
 };
 
 use crate::args::{Args, Macro};
 use crate::check::{self, Errors};
-use crate::input::{Function, Kind};
+use crate::input::{Function, Kind, has_argument_list};
 use crate::place::{Place, relocated};
 use crate::{rewrite, stub};
 
@@ -59,7 +59,14 @@ pub(crate) fn parse(item: TokenStream, of: Macro) -> Result<Function, (syn::Erro
     syn::parse2(item.clone()).map_err(|error| match stub::unparsed(&item) {
         // It is a function, whose body has a mistake that is not ours to explain.
         Some(function) => (error, function),
-        None => (check::no_function(&item, of).unwrap_or(error), item),
+        None => {
+            let error = check::no_function(&item, of).unwrap_or(error);
+            match syn::parse2::<Expr>(item.clone()) {
+                // Beside a message it would be read as a part of it.
+                Ok(_) => (error, TokenStream::new()),
+                Err(_) => (error, item),
+            }
+        }
     })
 }
 
@@ -159,11 +166,10 @@ fn site(name: &Ident, plan: &Plan) -> TokenStream {
 // Never runs. It tells the compiler the block's type before the first `?`, `return` or last
 // expression, so that one which does not fit is reported where it stands.
 fn typing(result: &Type) -> TokenStream {
-    if matches!(result, Type::Never(_)) {
-        return TokenStream::new();
-    }
-    let ret = Ident::new("__squall_ret", Span::mixed_site());
-    quote! {
+    // Rustc notes where it learned the type: at the result, if there is one.
+    let at = Span::mixed_site().located_at(result.span());
+    let ret = Ident::new("__squall_ret", at);
+    quote_spanned! {at=>
         if let ::core::option::Option::Some(#ret) = ::core::option::Option::None::<#result> {
             #[allow(unreachable_code)]
             return #ret;
@@ -188,6 +194,7 @@ impl Outside {
         });
         let moves = moves.collect();
         if kind == Kind::Owned {
+            show_hidden_lifetimes(&mut sig);
             outlive(&mut sig);
         }
         let place = match &function.sig.output {
@@ -250,6 +257,23 @@ fn move_argument(index: usize, typed: &mut PatType) -> TokenStream {
     }
 }
 
+// Input:   fn f(text: Text)     where Text is `struct Text<'a>(&'a str);`
+// Output:  fn f(#[deny(elided_lifetimes_in_paths)] text: Text)
+//
+// Such a coroutine borrows, though its signature does not show it, and cannot compile as an owned
+// one. With the lint rustc points at the type and says to write `Text<'_>`, which makes it a
+// borrowed one; else it would only say that something escapes.
+fn show_hidden_lifetimes(sig: &mut Signature) {
+    for arg in &mut sig.inputs {
+        if let FnArg::Typed(typed) = arg
+            && !has_argument_list(&typed.ty)
+        {
+            let lint = parse_quote!(#[deny(elided_lifetimes_in_paths)]);
+            typed.attrs.push(lint);
+        }
+    }
+}
+
 // Input:   fn f<T: Clone, U>(t: T, u: U, d: impl Display)
 // Output:  fn f<T: Clone + 'static, U>(t: T, u: U, d: impl Display + 'static) where U: 'static
 //
@@ -264,21 +288,27 @@ fn outlive(sig: &mut Signature) {
     for param in sig.generics.type_params_mut() {
         match param.bounds.is_empty() {
             true => unbounded.push(param.ident.clone()),
-            false => param.bounds.push(outlives_all()),
+            false => {
+                let bound = outlives_all(param.ident.span());
+                param.bounds.push(bound);
+            }
         }
     }
     if unbounded.is_empty() {
         return;
     }
     let clause = sig.generics.make_where_clause();
-    let predicates = unbounded
-        .iter()
-        .map(|ty| -> WherePredicate { parse_quote!(#ty: 'static) });
+    let predicates = unbounded.iter().map(|ty| -> WherePredicate {
+        let bound = outlives_all(ty.span());
+        parse_quote!(#ty: #bound)
+    });
     clause.predicates.extend(predicates);
 }
 
-fn outlives_all() -> TypeParamBound {
-    TypeParamBound::Lifetime(Lifetime::new("'static", Span::call_site()))
+/// A bound that rustc shows at the parameter, when a caller does not meet it.
+fn outlives_all(parameter: Span) -> TypeParamBound {
+    let at = Span::call_site().located_at(parameter);
+    TypeParamBound::Lifetime(Lifetime::new("'static", at))
 }
 
 /// Adds `'static` to each `impl Trait`.
@@ -289,7 +319,7 @@ impl VisitMut for Outlive {
         visit_mut::visit_type_impl_trait_mut(self, ty);
         let has_lifetime = |bound: &TypeParamBound| matches!(bound, TypeParamBound::Lifetime(_));
         if !ty.bounds.iter().any(has_lifetime) {
-            ty.bounds.push(outlives_all());
+            ty.bounds.push(outlives_all(ty.impl_token.span));
         }
     }
 
@@ -350,9 +380,9 @@ mod tests {
             quote! {
                 /// Adds.
                 pub fn add<T: Add + 'static, U>(
-                    a: T,
-                    __squall_arg1: (T, U),
-                    __squall_arg2: impl Log + 'static
+                    #[deny(elided_lifetimes_in_paths)] a: T,
+                    #[deny(elided_lifetimes_in_paths)] __squall_arg1: (T, U),
+                    #[deny(elided_lifetimes_in_paths)] __squall_arg2: impl Log + 'static
                 ) -> ::squall::Deferred<T>
                 where
                     U: 'static
@@ -408,6 +438,15 @@ mod tests {
     }
 
     #[test]
+    fn lifetimes_may_hide_in_argument_lists() {
+        let function = quote!(
+            fn f(a: Box<dyn Fn(A)>, b: Vec<fn(B)>) {}
+        );
+        let output = attribute(quote!(), function).to_string();
+        assert!(!output.contains("elided_lifetimes_in_paths"), "{output}");
+    }
+
+    #[test]
     fn whole_self_moves_in() {
         let output = attribute(
             quote!(),
@@ -454,7 +493,8 @@ mod tests {
         assert_eq!(
             quote!(#stub).to_string(),
             quote!(
-                fn f(a: A) -> ::squall::Deferred<R> {
+                #[allow(unused_variables)]
+                fn f(#[deny(elided_lifetimes_in_paths)] a: A) -> ::squall::Deferred<R> {
                     ::squall::private::stub()
                 }
             )

@@ -8,7 +8,9 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, ImplItem, ItemImpl, Pat, PatType, Path, Type, Visibility, parse_quote};
+use syn::{
+    Attribute, ImplItem, ItemImpl, Pat, PatType, Path, ReturnType, Type, Visibility, parse_quote,
+};
 
 use crate::args::{Args, Macro};
 use crate::check::{self, Errors};
@@ -111,6 +113,7 @@ pub(crate) fn request_handler(args: TokenStream, item: TokenStream) -> TokenStre
 
 fn expand(mut item: ItemImpl, web: &Path, errors: &mut Errors) -> TokenStream {
     let mut found = Errors::default();
+    let written = item.clone();
     check::handler_impl(&item, &mut found);
     let methods = methods(&mut item, &mut found);
     let inherent = inherent_impl(&item, &methods, web, &mut found);
@@ -119,7 +122,7 @@ fn expand(mut item: ItemImpl, web: &Path, errors: &mut Errors) -> TokenStream {
         return quote!(#inherent #handler);
     }
     errors.append(found);
-    stub::request_handler(&item, web)
+    stub::request_handler(&written, web)
 }
 
 fn methods(item: &mut ItemImpl, errors: &mut Errors) -> Vec<Method> {
@@ -280,7 +283,11 @@ impl Method {
     // It stands at the result type, for that is what does not fit if it does not fit.
     fn call(&self, arguments: &[Ident], web: &Path) -> TokenStream {
         let name = &self.function.sig.ident;
-        let at = Span::call_site().located_at(self.function.sig.output.span());
+        let at = match &self.function.sig.output {
+            ReturnType::Default => name.span(),
+            ReturnType::Type(_, ty) => ty.span(),
+        };
+        let at = Span::call_site().located_at(at);
         let wait = self.coroutine.as_ref().map(|_| quote!(.await));
         let result = quote_spanned!(at=> self.#name(ex #(, #arguments)*) #wait);
         quote!(#web::private::result(#result))
@@ -469,6 +476,18 @@ mod tests {
             (
                 quote!(impl RequestHandler for Page { fn gett() {} }),
                 "`gett` is not a method of `RequestHandler`; did you mean `get`?",
+            ),
+            (
+                quote!(impl RequestHandler for Page {
+                    fn get(&mut self, id: u64, ex: &mut Exchange) {}
+                }),
+                "the exchange comes first",
+            ),
+            (
+                quote!(impl RequestHandler for Page {
+                    fn get(&mut self, ex: &mut Exchange) { yield_!(a) }
+                }),
+                "write `#[coroutine]` above `fn get`",
             ),
         ] {
             let output = expand(item);

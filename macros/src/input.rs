@@ -155,6 +155,27 @@ pub(crate) fn find_borrow(ty: &Type) -> Option<TokenStream> {
     borrows.found
 }
 
+/// True if `ty` has a `fn(…)` or `Fn(…)` in it, where a lifetime may be left out.
+pub(crate) fn has_argument_list(ty: &Type) -> bool {
+    #[derive(Default)]
+    struct Find(bool);
+    impl<'ast> Visit<'ast> for Find {
+        fn visit_type_bare_fn(&mut self, _: &'ast TypeBareFn) {
+            self.0 = true;
+        }
+
+        fn visit_parenthesized_generic_arguments(
+            &mut self,
+            _: &'ast ParenthesizedGenericArguments,
+        ) {
+            self.0 = true;
+        }
+    }
+    let mut find = Find::default();
+    find.visit_type(ty);
+    find.0
+}
+
 #[derive(Default)]
 struct Borrows {
     found: Option<TokenStream>,

@@ -7,10 +7,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Block, Expr, ExprYield, Item, Macro, Path, parse_quote};
 
 use crate::check::{self, Errors};
+use crate::input::ends_in;
 use crate::place::{Place, relocated, source_text};
 
 /// Rewrites the body of an attributed function, where rustc refuses the keyword `yield`.
@@ -117,7 +119,7 @@ impl VisitMut for YieldPoints<'_> {
             Keyword::Lowered => keywords_in(mac.tokens.clone()),
         };
         if !keywords.is_empty() {
-            *mac = parse_quote!(::core::unimplemented!());
+            *mac = parse_quote!(::core::unreachable!());
         }
         for keyword in keywords {
             self.errors.at(keyword, check::YIELD_IN_MACRO);
@@ -145,6 +147,66 @@ impl VisitMut for Strays<'_> {
     fn visit_item_mut(&mut self, _: &mut Item) {}
 }
 
+/// The first yield of any spelling in a body that is no coroutine's.
+pub(crate) fn find_yield(body: &Block) -> Option<TokenStream> {
+    let mut find = FindYield::default();
+    find.visit_block(body);
+    find.found
+}
+
+#[derive(Default)]
+struct FindYield {
+    found: Option<TokenStream>,
+}
+
+impl FindYield {
+    fn here(&mut self, token: &impl ToTokens) {
+        self.found.get_or_insert_with(|| token.to_token_stream());
+    }
+}
+
+impl<'ast> Visit<'ast> for FindYield {
+    fn visit_expr(&mut self, expr: &'ast Expr) {
+        match expr {
+            Expr::Async(_) | Expr::Closure(_) => return,
+            Expr::Yield(it) => self.here(&it.yield_token),
+            _ => visit::visit_expr(self, expr),
+        }
+        if let Expr::Await(it) = expr {
+            self.here(&it.await_token);
+        }
+    }
+
+    fn visit_macro(&mut self, mac: &'ast Macro) {
+        if ends_in(&mac.path, "yield_") {
+            self.here(&mac.path);
+        } else if let Some(name) = macro_yield_in(mac.tokens.clone()) {
+            self.here(&name);
+        }
+    }
+
+    fn visit_item(&mut self, _: &'ast Item) {}
+}
+
+/// The first `yield_!` in the arguments of a macro, unless there are bodies in them.
+fn macro_yield_in(tokens: TokenStream) -> Option<Ident> {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut found = None;
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(ident) if ident == "async" || ident == "fn" => return None,
+            TokenTree::Ident(ident) if ident == "yield_" => {
+                let called =
+                    matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == '!');
+                found = found.or(called.then_some(ident));
+            }
+            TokenTree::Group(group) => found = found.or(macro_yield_in(group.stream())),
+            _ => {}
+        }
+    }
+    found
+}
+
 // Input:   (async { 1 }).await    Output:  yield_at!({ … }, async { 1 })
 //
 // Rustc finds the parentheses unnecessary, once they are an argument.
@@ -157,7 +219,7 @@ fn without_parens(base: &Expr) -> &Expr {
 
 /// Stands where a refused `yield` stood, lest rustc report it once more.
 fn any_value() -> Expr {
-    Expr::Verbatim(quote!(::core::unimplemented!()))
+    Expr::Verbatim(quote!(::core::unreachable!()))
 }
 
 /// Every `yield` in the arguments of a macro.
@@ -250,11 +312,34 @@ mod tests {
                 b
             }),
             quote!({
-                ::core::unimplemented!();
+                ::core::unreachable!();
                 b
             }),
             &[check::YIELD_IN_ATTRIBUTE],
         );
+    }
+
+    #[test]
+    fn yields_of_plain_functions_are_found_in_any_spelling() {
+        for body in [
+            "yield 1",
+            "a.await",
+            "yield_!(a)",
+            "f(squall::yield_!(a))",
+            "p!(yield_!(a))",
+        ] {
+            let body: Block = syn::parse_str(&format!("{{ {body} }}")).unwrap();
+            assert!(find_yield(&body).is_some(), "{}", quote!(#body));
+        }
+        for body in [
+            "|| yield 1",
+            "async { a.await }",
+            "p!(async { yield_!(a) })",
+            "fn f() { yield_!(a) }",
+        ] {
+            let body: Block = syn::parse_str(&format!("{{ {body} }}")).unwrap();
+            assert!(find_yield(&body).is_none(), "{}", quote!(#body));
+        }
     }
 
     #[test]
@@ -266,8 +351,8 @@ mod tests {
                 let f = |x| yield 1;
             }),
             quote!({
-                ::core::unimplemented!();
-                let f = |x| ::core::unimplemented!();
+                ::core::unreachable!();
+                let f = |x| ::core::unreachable!();
             }),
             &[check::YIELD_IN_MACRO, check::YIELD_IN_CLOSURE],
         );

@@ -8,7 +8,8 @@ use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::visit_mut::{self, VisitMut};
 use syn::{
-    Generics, ItemImpl, Lifetime, Path, PathArguments, Signature, Type, TypeReference, parse_quote,
+    Generics, ImplItem, ItemImpl, Lifetime, Path, PathArguments, Signature, Type, TypeReference,
+    parse_quote,
 };
 
 use crate::check::is_deferred;
@@ -17,10 +18,12 @@ use crate::handler::{future, trait_path};
 use crate::input::{Function, Kind};
 
 // Input:   async fn f(a: A) -> Deferred<R> { … }
-// Output:  fn f(a: A) -> ::squall::Deferred<R> { ::squall::private::stub() }
+// Output:  #[allow(unused_variables)]
+//          fn f(a: A) -> ::squall::Deferred<R> { ::squall::private::stub() }
 //
 // Input:   const fn f(a: &A) -> R { … }
-// Output:  fn f(a: &A) -> ::squall::Scoped<impl Future<Output = R>> {
+// Output:  #[allow(unused_variables)]
+//          fn f(a: &A) -> ::squall::Scoped<impl Future<Output = R>> {
 //              ::squall::private::scoped_stub::<R>()
 //          }
 pub(crate) fn coroutine(function: &Function, kind: Kind, plan: &Plan) -> TokenStream {
@@ -45,7 +48,11 @@ pub(crate) fn coroutine(function: &Function, kind: Kind, plan: &Plan) -> TokenSt
     let attrs = attrs
         .iter()
         .filter(|a| !crate::input::ends_in(a.path(), "coroutine"));
-    quote!(#(#attrs)* #vis #defaultness #sig #body)
+    let allow = function
+        .body
+        .is_some()
+        .then(|| quote!(#[allow(unused_variables)]));
+    quote!(#(#attrs)* #allow #vis #defaultness #sig #body)
 }
 
 // Input:   async fn main(args: A) -> R { … }
@@ -56,8 +63,11 @@ pub(crate) fn entry(function: &Function) -> TokenStream {
     quote!(#vis fn #name() {})
 }
 
-// Input:   impl<T> RequestHandler for Page<T> { … }
-// Output:  impl<T> RequestHandler for Page<T> { what it needs }
+// Input:   impl<T> RequestHandler for Page<T> { fn gett(&self, ex: &mut Exchange) { … } }
+// Output:  impl<T> Page<T> { fn gett(&self, ex: &mut Exchange) { unreachable!() } }
+//          impl<T> RequestHandler for Page<T> { what it needs }
+//
+// The methods are there for their callers, and to use what was imported for their signatures.
 pub(crate) fn request_handler(item: &ItemImpl, web: &Path) -> TokenStream {
     let ItemImpl {
         generics, self_ty, ..
@@ -65,7 +75,15 @@ pub(crate) fn request_handler(item: &ItemImpl, web: &Path) -> TokenStream {
     let path = trait_path(item, web);
     let future = future(web);
     let (impl_generics, _, where_clause) = Generics::split_for_impl(generics);
+    let methods = item.items.iter().filter_map(|member| match member {
+        ImplItem::Fn(f) => Some(&f.sig),
+        _ => None,
+    });
     quote! {
+        #[allow(dead_code, unused_variables, unused_mut, clippy::all)]
+        impl #impl_generics #self_ty #where_clause {
+            #(#methods { ::core::unreachable!() })*
+        }
         impl #impl_generics #path for #self_ty #where_clause {
             const METHODS: &'static [#web::private::Verb] = &[];
             fn call<'squall_x>(
@@ -86,7 +104,7 @@ pub(crate) fn unparsed(item: &TokenStream) -> Option<TokenStream> {
         TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => {}
         _ => return None,
     }
-    tokens.push(parse_quote!({ ::core::unimplemented!() }));
+    tokens.push(parse_quote!({ ::core::unreachable!() }));
     let function: TokenStream = tokens.into_iter().collect();
     syn::parse2::<Function>(function.clone())
         .ok()
@@ -106,6 +124,9 @@ fn possible_result(function: &Function, kind: Kind) -> Type {
     let mut result = function.result();
     if is_deferred(&result) {
         result = argument_of(&result).unwrap_or(result);
+    }
+    if matches!(result, Type::Never(_)) {
+        result = parse_quote!(::core::convert::Infallible);
     }
     Possible { kind }.visit_type_mut(&mut result);
     result
@@ -182,6 +203,7 @@ mod tests {
             ),
             quote!(
                 #[a]
+                #[allow(unused_variables)]
                 pub fn f() -> ::squall::Deferred<()> {
                     ::squall::private::stub()
                 }
@@ -196,6 +218,7 @@ mod tests {
                 fn f() -> (&str, Cow<'a, u8>, impl A + B) {}
             ),
             quote! {
+                #[allow(unused_variables)]
                 fn f() -> ::squall::Deferred<
                     (&'static str, Cow<'static, u8>, ::std::boxed::Box<dyn A + B>)
                 > { ::squall::private::stub() }
@@ -220,7 +243,7 @@ mod tests {
         let stub = unparsed(&quote!(fn f(a: u8) -> u8 { a b })).unwrap();
         let want = quote!(
             fn f(a: u8) -> u8 {
-                ::core::unimplemented!()
+                ::core::unreachable!()
             }
         );
         assert_eq!(stub.to_string(), want.to_string());
