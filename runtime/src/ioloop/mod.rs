@@ -480,6 +480,8 @@ impl Running {
         }
         let previous = CURRENT.replace(Some(io_loop.clone()));
         io_loop.set_turn_time();
+        // What was started before the run has spent of it.
+        context::with(|context| context.refill());
         Ok(Running {
             io_loop: io_loop.clone(),
             previous,
