@@ -1,0 +1,36 @@
+//! The one test binary: Squall through its public API, as users call it.
+//!
+//! A behaviour of Tornado's cites the test that it comes from, and its number in the list of them.
+
+/// What the areas share: traces, captured logs, counted allocations, a run on a virtual clock.
+mod support;
+
+/// One coroutine: its start, its order among others, its end, its shapes.
+mod coroutine;
+
+/// Lists, arrays, maps and tuples that are yielded: their results, their errors, their number.
+mod multi;
+
+/// The way of errors and panics through coroutines, logged and taken; the living coroutines.
+mod traceback;
+
+/// What keeps one coroutine from harming the rest: the budget of yields, the depth of calls.
+mod budget;
+
+/// How often coroutines take memory from the heap.
+mod allocations;
+
+/// The loop itself: callbacks, timers, handlers of descriptors, its start, stop and close.
+mod ioloop;
+
+/// The queue between coroutines.
+mod queue;
+
+/// Streams, servers and clients over real sockets.
+mod net;
+
+/// Functions that block, on other threads.
+mod executor;
+
+/// The HTTP server and the framework, over real sockets with bytes written by hand.
+mod web;

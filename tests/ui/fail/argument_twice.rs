@@ -1,0 +1,4 @@
+#[squall::coroutine(scoped, scoped)]
+fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[squall::coroutine(local)]
+fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[squall::coroutine]
+async fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+struct Page;
+
+#[squall::coroutine]
+impl Page {
+    fn nothing() {}
+}
+
+fn main() {}

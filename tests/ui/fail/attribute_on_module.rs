@@ -1,0 +1,6 @@
+#[squall::coroutine]
+mod pages {
+    fn nothing() {}
+}
+
+fn main() {}

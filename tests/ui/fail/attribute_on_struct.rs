@@ -1,0 +1,4 @@
+#[squall::coroutine]
+struct Page;
+
+fn main() {}

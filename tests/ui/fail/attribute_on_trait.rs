@@ -1,0 +1,6 @@
+#[squall::coroutine]
+trait Page {
+    fn nothing() {}
+}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[squall::coroutine]
+#[squall::coroutine]
+fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[squall::coroutine]
+const fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[squall::coroutine]
+extern "C" fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use squall_web::{Exchange, RequestHandler, Result};
+
+struct Page;
+
+#[squall_web::request_handler]
+impl RequestHandler for Page {
+    async fn get(&mut self, ex: &mut Exchange) -> Result<()> {
+        ex.write("hello");
+        Ok(())
+    }
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[squall_web::request_handler]
+struct Page;
+
+fn main() {}

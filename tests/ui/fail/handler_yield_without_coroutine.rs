@@ -1,0 +1,14 @@
+use squall_web::{Exchange, RequestHandler, Result};
+
+struct Page;
+
+#[squall_web::request_handler]
+impl RequestHandler for Page {
+    fn get(&mut self, ex: &mut Exchange) -> Result<()> {
+        squall::yield_!(squall::moment());
+        ex.write("hello");
+        Ok(())
+    }
+}
+
+fn main() {}

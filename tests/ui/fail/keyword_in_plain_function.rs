@@ -1,0 +1,7 @@
+squall::coroutines! {
+    fn pause() {
+        yield squall::moment();
+    }
+}
+
+fn main() {}

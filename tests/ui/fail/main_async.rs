@@ -1,0 +1,2 @@
+#[squall::main]
+async fn main() {}

@@ -1,0 +1,4 @@
+#[squall::main]
+fn main(arguments: Vec<String>) {
+    println!("{arguments:?}");
+}

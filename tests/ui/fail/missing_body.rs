@@ -1,0 +1,6 @@
+trait Store {
+    #[squall::coroutine]
+    fn load(&self, id: u64) -> String;
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[squall::coroutine]
+fn numbers() -> impl Iterator<Item = u32> {
+    0..3
+}
+
+fn main() {}

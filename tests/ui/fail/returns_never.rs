@@ -1,0 +1,8 @@
+#[squall::coroutine]
+fn serve() -> ! {
+    loop {
+        squall::yield_!(squall::moment());
+    }
+}
+
+fn main() {}

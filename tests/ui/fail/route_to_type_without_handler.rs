@@ -1,0 +1,7 @@
+use squall_web::Application;
+
+struct Page;
+
+fn main() {
+    Application::new().route("/", || Page);
+}

@@ -1,0 +1,5 @@
+#[squall::test]
+#[test]
+fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[squall::coroutine]
+fn name() -> String {
+    "Ada"
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[squall::coroutine]
+unsafe fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use squall::yield_;
+
+#[squall::coroutine]
+fn answer() {
+    yield_!(42);
+}
+
+fn main() {}

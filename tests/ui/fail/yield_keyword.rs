@@ -1,0 +1,6 @@
+#[squall::coroutine]
+fn pause() {
+    yield squall::moment();
+}
+
+fn main() {}

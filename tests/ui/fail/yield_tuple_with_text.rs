@@ -1,0 +1,8 @@
+use squall::{moment, yield_};
+
+#[squall::coroutine]
+fn both() {
+    yield_!((moment(), "later"));
+}
+
+fn main() {}
