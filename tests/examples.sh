@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Runs every example: those that end to their end, the servers until they have answered.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo build --release --examples --bins --locked --quiet
+bin="${CARGO_TARGET_DIR:-target}/release"
+
+for name in fetch parallel_list parallel_map interleaving cursor_loop minute_loop minute_loop2 \
+    spider timers; do
+    echo "--- $name"
+    timeout 60 "$bin/examples/$name"
+done
+
+server=
+trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT
+
+# probe NAME URL TEXT -- COMMAND: starts a server, asks it, and wants the text in its answer.
+probe() {
+    local name=$1 url=$2 text=$3
+    shift 4
+    echo "--- $name"
+    "$@" >/dev/null 2>&1 &
+    server=$!
+    for _ in $(seq 100); do
+        answer=$(curl -s --max-time 5 "$url" || true)
+        [[ $answer == *"$text"* ]] && break
+        sleep 0.1
+    done
+    [[ $answer == *"$text"* ]] || { echo "$name did not answer: $answer" >&2; exit 1; }
+    kill "$server"
+    wait "$server" 2>/dev/null || true
+    server=
+}
+
+probe hello http://127.0.0.1:8888/ "Hello, world" -- "$bin/examples/hello"
+probe bench_server http://127.0.0.1:18231/fanout 45 -- "$bin/examples/bench_server" 18231
+probe showcase http://127.0.0.1:18232/ Squall -- "$bin/showcase" --port 18232
+
+echo "--- echo_tcp"
+"$bin/examples/echo_tcp" 18233 >/dev/null 2>&1 &
+server=$!
+for _ in $(seq 100); do
+    if exec 3<>/dev/tcp/127.0.0.1/18233; then break; fi 2>/dev/null
+    sleep 0.1
+done
+printf 'over and out\n' >&3
+read -r -t 5 line <&3
+[[ $line == *"over and out"* ]] || { echo "echo_tcp did not echo: $line" >&2; exit 1; }
+exec 3>&-
+kill "$server"
+wait "$server" 2>/dev/null || true
+server=
+echo "every example ran"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Installs what some tests need beside cargo, on Debian, as root: curl, chromium, valgrind.
+# Tests that do not find it say that they are skipped, and why.
+set -euo pipefail
+
+missing=()
+command -v curl >/dev/null || missing+=(curl)
+command -v chromium >/dev/null || missing+=(chromium)
+command -v valgrind >/dev/null || missing+=(valgrind)
+if ((${#missing[@]})); then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
