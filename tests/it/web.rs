@@ -512,6 +512,29 @@ fn a_client_that_takes_too_long_is_cut_off() {
 }
 
 #[squall::test]
+fn a_client_that_never_reads_is_cut_off() {
+    let limits = Limits {
+        write_timeout: Duration::from_secs(7),
+        ..Limits::default()
+    };
+    let address = serve(limits, &Trace::default());
+    let io_loop = IoLoop::current();
+    let stream = yield_!(connect(address));
+    let length = 30 << 20;
+    let head = format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+    yield_!(stream.write((head + &"a".repeat(length)).as_bytes())).unwrap();
+    let began = io_loop.time();
+    let is_served = || (squall::live().iter()).any(|c| c.coroutine().name == "serve_connection");
+    while is_served() {
+        yield_!(sleep(Duration::from_millis(500)));
+        let waited = io_loop.time() - began;
+        assert!(waited.as_secs() < 30, "still served after {waited:?}");
+    }
+    let waited = io_loop.time() - began;
+    assert!(waited.as_secs() >= 6, "cut off after {waited:?}");
+}
+
+#[squall::test]
 fn a_slow_handler_is_not_cut_off() {
     let address = serve(Limits::default(), &Trace::default());
     let answer = yield_!(ask(address, get("/slow")));

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 
 use http::StatusCode;
 
@@ -94,12 +95,16 @@ impl Error {
         !self.0.message.is_empty() || self.0.source.is_some()
     }
 
-    /// True if it is the news that the client has gone.
+    /// True if it is the news that the client has gone, or has stopped reading.
     pub(crate) fn is_client_gone(&self) -> bool {
-        (self
-            .source()
-            .and_then(|source| source.downcast_ref::<squall::Error>()))
-        .is_some_and(squall::Error::is_closed)
+        let source = self.source();
+        let source = source.and_then(|source| source.downcast_ref::<squall::Error>());
+        source.is_some_and(|error| {
+            let stalled = error
+                .io()
+                .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
+            error.is_closed() || stalled
+        })
     }
 
     /// Returns the error behind it.

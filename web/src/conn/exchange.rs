@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 use std::str::FromStr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -23,6 +23,7 @@ use super::body;
 use super::buffer::Buffer;
 use super::clock::wall_clock;
 use super::request::Request;
+use super::send::send_all;
 use super::values::{IntoName, IntoValue};
 use crate::error::{Error, Result};
 use crate::http::{
@@ -66,6 +67,8 @@ pub struct Exchange {
     pub(super) out: Vec<u8>,
     pub(super) stream: Option<Rc<IoStream>>,
     pub(super) remote: Option<SocketAddr>,
+    /// How long the client may keep the answer waiting; the server's limit.
+    pub(super) write_timeout: Duration,
     pub(super) phase: Phase,
     pub(super) keep_alive: bool,
     pub(super) started: Option<Instant>,
@@ -107,6 +110,7 @@ impl Exchange {
             out: Vec::with_capacity(1024),
             stream: None,
             remote: None,
+            write_timeout: Duration::ZERO,
             phase: Phase::Open,
             keep_alive: true,
             started: None,
@@ -308,7 +312,7 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// If the client has gone; stop then.
+    /// If the client has gone, or has read nothing for `Limits::write_timeout`; stop then.
     pub async fn flush(&mut self) -> Result<()> {
         if self.phase == Phase::Open {
             let framing = match (self.has_no_body(), self.head.version()) {
@@ -470,7 +474,7 @@ impl Exchange {
         if let Some(stream) = &self.stream
             && !self.out.is_empty()
         {
-            let sent = stream.write(&self.out).await;
+            let sent = send_all(stream, &self.out, self.write_timeout).await;
             self.out.clear();
             sent?;
         }

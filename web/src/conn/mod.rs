@@ -12,6 +12,7 @@ mod clock;
 mod exchange;
 mod failure;
 mod request;
+mod send;
 mod server;
 mod values;
 

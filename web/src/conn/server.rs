@@ -57,6 +57,7 @@ impl Shared {
         let mut ex = pooled.unwrap_or_else(Exchange::new);
         ex.stream = Some(stream.clone());
         ex.remote = remote;
+        ex.write_timeout = self.limits.write_timeout;
         ex
     }
 
