@@ -29,6 +29,7 @@ enum Kind {
     Resolve { host: String },
     QueueEmpty,
     QueueFull,
+    Cancelled,
 }
 
 impl Error {
@@ -64,6 +65,11 @@ impl Error {
     /// True if `put_nowait` found a queue full.
     pub fn is_queue_full(&self) -> bool {
         matches!(self.kind, Kind::QueueFull)
+    }
+
+    /// True if the coroutine was cancelled meanwhile.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.kind, Kind::Cancelled)
     }
 
     /// Returns the system's error, if it was one.
@@ -124,6 +130,10 @@ impl Error {
         Kind::QueueFull.into()
     }
 
+    pub(crate) fn cancelled() -> Error {
+        Kind::Cancelled.into()
+    }
+
     pub(crate) fn into_io(self) -> io::Error {
         match self {
             Error {
@@ -181,6 +191,7 @@ impl fmt::Display for Error {
             Kind::Resolve { host } => write!(f, "the name {host:?} could not be looked up"),
             Kind::QueueEmpty => f.write_str("the queue is empty"),
             Kind::QueueFull => f.write_str("the queue is full"),
+            Kind::Cancelled => f.write_str("the coroutine was cancelled"),
         }
     }
 }

@@ -52,8 +52,9 @@ pub mod private;
 mod runner;
 pub mod sync;
 
+pub use coro::cancel::{Cancelled, Shield, shield};
 pub use coro::catch::{CatchPanic, Panicked, catch_panic, take_traceback};
-pub use coro::deferred::Deferred;
+pub use coro::deferred::{Deferred, OrCancelled};
 pub use coro::frames::{LiveCoroutine, live};
 pub use coro::scoped::Scoped;
 pub use coro::site::{CoroutineSite, YieldSite};

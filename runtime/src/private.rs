@@ -3,12 +3,13 @@
 use std::future::Future;
 
 pub use crate::coro::outcome::{
-    DebugProbe, DisplayProbe, OpaqueProbe, OutcomeView, PlainProbe, Probe,
+    CancelProbe, DebugProbe, DisplayProbe, NoCancelProbe, OpaqueProbe, OutcomeView, PlainProbe,
+    Probe, Views,
 };
 pub use crate::coro::scoped::Framed;
 pub use crate::coro::site::{CoroutineSite, YieldSite};
 pub use crate::runner::entry::{run_main, run_test};
-pub use crate::runner::yieldable::{FallibleKind, PlainKind, Tag, UnyieldableKind};
+pub use crate::runner::yieldable::{CancelKind, FallibleKind, PlainKind, Tag, UnyieldableKind};
 pub use crate::{__outcome_of as outcome_of, __yield_at as yield_at};
 
 use crate::coro::deferred::Deferred;
@@ -50,8 +51,11 @@ pub fn scoped_stub<T>() -> Scoped<std::future::Pending<T>> {
 macro_rules! __outcome_of {
     ($type:ty) => {{
         #[allow(unused_imports)]
-        use $crate::private::{DebugProbe, DisplayProbe, OpaqueProbe, PlainProbe};
-        (&&&&$crate::private::Probe::<$type>::NEW).view()
+        use $crate::private::{
+            CancelProbe, DebugProbe, DisplayProbe, NoCancelProbe, OpaqueProbe, PlainProbe,
+        };
+        let probe = $crate::private::Probe::<$type>::NEW;
+        $crate::private::Views((&&&&probe).view(), (&&probe).cancel_view())
     }};
 }
 
@@ -63,8 +67,8 @@ macro_rules! __yield_at {
         match $value {
             yielded => {
                 #[allow(unused_imports)]
-                use $crate::private::{FallibleKind, PlainKind, UnyieldableKind};
-                let kind = (&&&$crate::private::Tag::of(&yielded)).kind();
+                use $crate::private::{CancelKind, FallibleKind, PlainKind, UnyieldableKind};
+                let kind = (&&&&$crate::private::Tag::of(&yielded)).kind();
                 kind.wait(
                     const {
                         &$crate::private::YieldSite {

@@ -17,6 +17,9 @@ mod traceback;
 /// What keeps one coroutine from harming the rest: the budget of yields, the depth of calls.
 mod budget;
 
+/// Coroutines that are cancelled: what they are told, and who else is.
+mod cancel;
+
 /// How often coroutines take memory from the heap.
 mod allocations;
 

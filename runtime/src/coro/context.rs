@@ -25,6 +25,12 @@ pub(crate) struct Context {
     pub(crate) stack: Cell<Option<usize>>,
     /// True while `FAILURE` holds a traceback. Saves looking there.
     failing: Cell<bool>,
+    /// True while the running coroutine is to be told that it is cancelled.
+    pub(crate) cancelling: Cell<bool>,
+    /// True if it could not be told, as it waits behind a shield.
+    pub(crate) shielded: Cell<bool>,
+    /// True while what is dropped is to be cancelled rather than detached.
+    pub(crate) drop_cancels: Cell<bool>,
     /// When the loop's current turn took the time; frames are dated by it.
     pub(crate) now: Cell<Option<Instant>>,
 }
@@ -37,6 +43,9 @@ thread_local! {
             budget: Cell::new(BUDGET),
             stack: Cell::new(None),
             failing: Cell::new(false),
+            cancelling: Cell::new(false),
+            shielded: Cell::new(false),
+            drop_cancels: Cell::new(false),
             now: Cell::new(None),
         }
     };
@@ -83,6 +92,12 @@ impl Context {
     #[inline]
     pub(crate) fn spend(&self) {
         self.budget.set(self.budget.get().saturating_sub(1));
+    }
+
+    /// True, once, if the coroutine that waits is to be told that it is cancelled.
+    #[inline]
+    pub(crate) fn take_cancelling(&self) -> bool {
+        self.cancelling.get() && self.cancelling.replace(false)
     }
 
     /// True while an error with a traceback passes through the running coroutine.

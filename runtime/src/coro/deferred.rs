@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use super::cancel::Cancelled;
 use super::context;
 use super::outcome::Outcome;
 
@@ -19,6 +20,12 @@ pub(crate) trait Settle<T> {
 
     /// Tells that nobody will take the outcome: a failure is logged instead.
     fn detach(&self);
+
+    /// Asks to be cancelled. False if it is done.
+    fn cancel(&self) -> bool;
+
+    /// True if it ended by being cancelled.
+    fn is_cancelled(&self) -> bool;
 }
 
 /// The result of a started coroutine, or of a [`Promise`](crate::Promise).
@@ -70,6 +77,53 @@ impl<T> Deferred<T> {
         Deferred(State::Settling(cell))
     }
 
+    /// Cancels the coroutine: at its next resume the yield where it stands tells it, see
+    /// [`Cancelled`]. Returns false if it is done already.
+    ///
+    /// What it waits for is dropped: a coroutine that it started and yields goes on, detached. A
+    /// coroutine that deals with the news goes on, and may yield as it cleans up; it can be cancelled
+    /// again. A [`Promise`](crate::Promise)'s deferred is cancelled at once, and its result is
+    /// ignored. The one who waits for a cancelled coroutine is told at its own yield, as of any
+    /// failure; [`or_cancelled`](Self::or_cancelled) makes that a value.
+    ///
+    /// A program that is built to abort on panics cannot unwind: in it only coroutines that yield
+    /// `Result`s with an error made of `Cancelled` can be cancelled.
+    pub fn cancel(&self) -> bool {
+        match &self.0 {
+            State::Settling(cell) => cell.cancel(),
+            State::Ready(_) | State::Taken => false,
+        }
+    }
+
+    /// True if it was cancelled, and ended by that.
+    pub fn cancelled(&self) -> bool {
+        match &self.0 {
+            State::Settling(cell) => cell.is_cancelled(),
+            State::Ready(_) | State::Taken => false,
+        }
+    }
+
+    /// Returns a future of the result, or of the news that it was cancelled.
+    pub fn or_cancelled(self) -> OrCancelled<T> {
+        OrCancelled { deferred: self }
+    }
+
+    /// Takes the result if it is there.
+    ///
+    /// # Panics
+    ///
+    /// With the coroutine's panic, if that ended it.
+    pub fn try_take(&mut self) -> Option<T> {
+        if matches!(self.0, State::Taken) || !self.done() {
+            return None;
+        }
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        match Pin::new(self).poll(&mut cx) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
     /// True when there is a result or a failure, or it was taken.
     pub fn done(&self) -> bool {
         match &self.0 {
@@ -86,7 +140,13 @@ impl<T> Future for Deferred<T> {
     type Output = T;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        self.get_mut().poll_outcome(cx).map(deliver)
+    }
+}
+
+impl<T> Deferred<T> {
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
         let taken = match &self.0 {
             State::Settling(cell) => match cell.poll_take(cx) {
                 Poll::Pending => return Poll::Pending,
@@ -96,8 +156,11 @@ impl<T> Future for Deferred<T> {
         };
         let old = std::mem::replace(&mut self.0, State::Taken);
         match (old, taken) {
-            (State::Ready(value), _) => Poll::Ready(value),
-            (_, Some(outcome)) => Poll::Ready(deliver(outcome)),
+            (State::Ready(value), _) => Poll::Ready(Outcome {
+                value: Ok(value),
+                traceback: None,
+            }),
+            (_, Some(outcome)) => Poll::Ready(outcome),
             _ => panic!("a Deferred gives its result once; it was waited for again"),
         }
     }
@@ -106,6 +169,9 @@ impl<T> Future for Deferred<T> {
 impl<T> Drop for Deferred<T> {
     fn drop(&mut self) {
         if let State::Settling(cell) = &self.0 {
+            if context::with(|context| context.drop_cancels.get()) {
+                cell.cancel();
+            }
             cell.detach();
         }
     }
@@ -119,6 +185,25 @@ impl<T> fmt::Debug for Deferred<T> {
             _ => "pending",
         };
         f.debug_tuple("Deferred").field(&state).finish()
+    }
+}
+
+/// See [`Deferred::or_cancelled`].
+#[must_use = "the result is given when this is yielded"]
+#[derive(Debug)]
+pub struct OrCancelled<T> {
+    deferred: Deferred<T>,
+}
+
+impl<T> Future for OrCancelled<T> {
+    type Output = Result<T, Cancelled>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let outcome = std::task::ready!(self.deferred.poll_outcome(cx));
+        match outcome.value {
+            Err(panic) if panic.is::<Cancelled>() => Poll::Ready(Err(Cancelled)),
+            _ => Poll::Ready(Ok(deliver(outcome))),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
+use super::cancel::Cancelled;
 use super::traceback::Traceback;
 
 /// What a panic carried.
@@ -23,6 +24,36 @@ pub(crate) struct Outcome<T> {
 pub trait OutcomeView<T> {
     /// Returns the failure in `value`, if it is one.
     fn failure<'a>(&self, value: &'a T) -> Option<Failure<'a>>;
+
+    /// Returns the value that tells of a cancellation, if the type has one.
+    fn cancelled(&self) -> Option<T>;
+}
+
+/// A view of failures and one of cancellations together.
+#[derive(Clone, Copy, Debug)]
+pub struct Views<V, C>(pub V, pub C);
+
+impl<T, V: FailureView<T>, C: CancelView<T>> OutcomeView<T> for Views<V, C> {
+    #[inline]
+    fn failure<'a>(&self, value: &'a T) -> Option<Failure<'a>> {
+        self.0.failure(value)
+    }
+
+    fn cancelled(&self) -> Option<T> {
+        self.1.cancelled()
+    }
+}
+
+/// Tells whether a value is a failure.
+pub trait FailureView<T> {
+    /// Returns the failure in `value`, if it is one.
+    fn failure<'a>(&self, value: &'a T) -> Option<Failure<'a>>;
+}
+
+/// Makes the value that tells of a cancellation.
+pub trait CancelView<T> {
+    /// Returns it, if the type has one.
+    fn cancelled(&self) -> Option<T>;
 }
 
 /// A failure as far as its type lets it be shown.
@@ -63,7 +94,7 @@ pub(crate) fn panic_message(panic: &Panic) -> &str {
     }
 }
 
-/// Picks an [`OutcomeView`] for `T`: the traits below are found through references, the one that
+/// Picks the views for `T`: the traits below are found through references, the one that
 /// needs the fewest first.
 #[derive(Debug)]
 pub struct Probe<T>(PhantomData<fn(T)>);
@@ -114,7 +145,7 @@ macro_rules! views {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name;
-        impl<V, E: $($bound)*> OutcomeView<Result<V, E>> for $name {
+        impl<V, E: $($bound)*> FailureView<Result<V, E>> for $name {
             #[inline]
             fn failure<'a>(&self, value: &'a Result<V, E>) -> Option<Failure<'a>> {
                 let show: fn(&E) -> Failure<'_> = $show;
@@ -137,9 +168,47 @@ views! {
 #[derive(Clone, Copy, Debug)]
 pub struct PlainView;
 
-impl<T> OutcomeView<T> for PlainView {
+impl<T> FailureView<T> for PlainView {
     #[inline]
     fn failure<'a>(&self, _: &'a T) -> Option<Failure<'a>> {
+        None
+    }
+}
+
+/// A `Result` whose error converts from a cancellation.
+pub trait CancelProbe {
+    /// Returns the view.
+    fn cancel_view(&self) -> CancelAsError {
+        CancelAsError
+    }
+}
+impl<V, E: From<Cancelled>> CancelProbe for &Probe<Result<V, E>> {}
+
+/// Any other value.
+pub trait NoCancelProbe {
+    /// Returns the view.
+    fn cancel_view(&self) -> CancelAsUnwind {
+        CancelAsUnwind
+    }
+}
+impl<T> NoCancelProbe for Probe<T> {}
+
+/// A cancellation is an error of the result.
+#[derive(Clone, Copy, Debug)]
+pub struct CancelAsError;
+
+impl<V, E: From<Cancelled>> CancelView<Result<V, E>> for CancelAsError {
+    fn cancelled(&self) -> Option<Result<V, E>> {
+        Some(Err(Cancelled.into()))
+    }
+}
+
+/// A cancellation goes on unwinding.
+#[derive(Clone, Copy, Debug)]
+pub struct CancelAsUnwind;
+
+impl<T> CancelView<T> for CancelAsUnwind {
+    fn cancelled(&self) -> Option<T> {
         None
     }
 }

@@ -13,12 +13,13 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
 use super::frames::{self, FrameKey};
@@ -41,11 +42,24 @@ pub(crate) struct Task<F: Future, V> {
     frame: Cell<FrameKey>,
     /// True once the `Deferred` is gone: nobody will take the outcome.
     detached: Cell<bool>,
+    cancel: Cell<Cancel>,
+    /// Wakes the task itself; there once it has suspended.
+    own: OnceCell<Waker>,
     /// Whoever waits for the outcome.
     waiter: Cell<Option<Waker>>,
     /// Borrowed while the coroutine runs. Invariant: a `Task` is made in an `Rc` by `new` and never
     /// leaves it, so the future inside is pinned from its first resume until it is dropped here.
     stage: RefCell<Stage<F>>,
+}
+
+/// Whether the coroutine is being cancelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cancel {
+    No,
+    /// It is to be told at the yield where it stands.
+    Asked,
+    /// It ended by the unwind that told it.
+    Done,
 }
 
 enum Stage<F: Future> {
@@ -67,6 +81,8 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
             view,
             frame: Cell::new(frames::insert(coroutine, parent)),
             detached: Cell::new(false),
+            cancel: Cell::new(Cancel::No),
+            own: OnceCell::new(),
             waiter: Cell::new(None),
             stage: RefCell::new(Stage::Running(future)),
         })
@@ -92,6 +108,14 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
 
     /// Ends the task: drops the state machine, keeps the outcome or reports it, wakes the waiter.
     fn finish(&self, value: Result<F::Output, Panic>, at: TraceFrame) {
+        let value = match value {
+            // Unwound by a cancellation: an error, if the coroutine's result has one for it.
+            Err(panic) if panic.is::<Cancelled>() => {
+                self.cancel.set(Cancel::Done);
+                self.view.cancelled().ok_or(panic)
+            }
+            value => value,
+        };
         let failed = match &value {
             Ok(value) => self.view.failure(value).is_some(),
             Err(_) => true,
@@ -151,6 +175,8 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
                     tracing::error!(target: "squall", "error in coroutine `{name}` was never retrieved: {failure}\n{traceback}");
                 }
             }
+            // A coroutine that nobody waits for was cancelled: as was wished.
+            Err(panic) if panic.is::<Cancelled>() => {}
             Err(panic) => {
                 let message = panic_message(panic);
                 tracing::error!(target: "squall", "panic in coroutine `{name}` was never retrieved: {message}\n{traceback}");
@@ -162,12 +188,26 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
 impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
         let frame = self.frame.get();
-        let (entered, outer_failure) =
-            context::with(|context| (context.enter(frame), context.take_failure()));
+        let cancel = self.cancel.get() == Cancel::Asked;
+        let (entered, outer_failure, outer_cancelling) = context::with(|context| {
+            let outer_cancelling = context.cancelling.replace(cancel);
+            (
+                context.enter(frame),
+                context.take_failure(),
+                outer_cancelling,
+            )
+        });
         let polled = self.poll(waker);
-        let at = context::with(|context| context.leave(entered));
+        let at = context::with(|context| {
+            let told = !context.cancelling.replace(outer_cancelling);
+            if cancel && told && !context.shielded.replace(false) {
+                self.cancel.set(Cancel::No);
+            }
+            context.leave(entered)
+        });
         let finished = match polled {
             Poll::Pending => {
+                self.own.get_or_init(|| waker.clone());
                 frames::suspend(frame, at);
                 context::with(|context| context.set_failure(None));
                 false
@@ -217,6 +257,21 @@ impl<F: Future, V: OutcomeView<F::Output>> Settle<F::Output> for Task<F, V> {
                 Poll::Pending
             }
         }
+    }
+
+    fn cancel(&self) -> bool {
+        if self.is_done() {
+            return false;
+        }
+        self.cancel.set(Cancel::Asked);
+        if let Some(own) = self.own.get() {
+            own.wake_by_ref();
+        }
+        true
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancel.get() == Cancel::Done
     }
 
     fn detach(&self) {

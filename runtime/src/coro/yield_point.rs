@@ -1,34 +1,42 @@
 //! A yield: one future waited for at one place in the source.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::cancel::Deliver;
 use super::context;
 use super::site::YieldSite;
 
 pin_project! {
-    /// What `yield_!` awaits. Notes where the coroutine stands, and keeps the budget.
+    /// What `yield_!` awaits. Notes where the coroutine stands, keeps the budget, and tells the
+    /// coroutine, in the way `D`, that it is cancelled.
     #[must_use = "a yield point does nothing unless it is awaited"]
     #[derive(Debug)]
-    pub struct YieldPoint<W> {
+    pub struct YieldPoint<W, D> {
         site: &'static YieldSite,
         #[pin]
         wait: W,
+        deliver: PhantomData<D>,
     }
 }
 
-impl<W: Future> YieldPoint<W> {
+impl<W: Future, D: Deliver<W::Output>> YieldPoint<W, D> {
     /// A yield of `wait` at `site`.
     #[inline]
     pub fn new(site: &'static YieldSite, wait: W) -> Self {
-        YieldPoint { site, wait }
+        YieldPoint {
+            site,
+            wait,
+            deliver: PhantomData,
+        }
     }
 }
 
-impl<W: Future> Future for YieldPoint<W> {
+impl<W: Future, D: Deliver<W::Output>> Future for YieldPoint<W, D> {
     type Output = W::Output;
 
     #[inline]
@@ -46,10 +54,17 @@ impl<W: Future> Future for YieldPoint<W> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let polled = this.wait.poll(cx);
-        if polled.is_ready() {
-            context::with(|context| context.spend());
+        match this.wait.poll(cx) {
+            Poll::Ready(value) => {
+                context::with(|context| context.spend());
+                Poll::Ready(value)
+            }
+            // What it waited for is dropped, by the coroutine, when this yield is over. A yield
+            // further inside has told it before, and there is nothing left to tell here.
+            Poll::Pending if context::with(|context| context.take_cancelling()) => {
+                Poll::Ready(D::deliver())
+            }
+            Poll::Pending => Poll::Pending,
         }
-        polled
     }
 }

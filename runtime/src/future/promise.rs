@@ -5,6 +5,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use crate::coro::cancel::Cancelled;
 use crate::coro::deferred::{Deferred, Settle};
 use crate::coro::outcome::{Outcome, Panic};
 
@@ -32,6 +33,7 @@ pub struct Promise<T> {
 struct PromiseCell<T> {
     state: Cell<State<T>>,
     waiter: Cell<Option<Waker>>,
+    cancelled: Cell<bool>,
 }
 
 enum State<T> {
@@ -48,6 +50,7 @@ impl<T: 'static> Promise<T> {
         let cell = Rc::new(PromiseCell {
             state: Cell::new(State::Pending),
             waiter: Cell::new(None),
+            cancelled: Cell::new(false),
         });
         let promise = Promise { cell: cell.clone() };
         (promise, Deferred::settling(cell))
@@ -60,9 +63,9 @@ impl<T> Promise<T> {
         self.cell.settle(Ok(value));
     }
 
-    /// True if the deferred was dropped: nobody will see the result.
+    /// True if the deferred was dropped, or is cancelled: nobody will see the result.
     pub fn is_abandoned(&self) -> bool {
-        Rc::strong_count(&self.cell) == 1
+        Rc::strong_count(&self.cell) == 1 || self.cell.cancelled.get()
     }
 }
 
@@ -85,6 +88,9 @@ impl<T> fmt::Debug for Promise<T> {
 
 impl<T> PromiseCell<T> {
     fn settle(&self, result: Result<T, Panic>) {
+        if self.cancelled.get() {
+            return;
+        }
         self.state.set(State::Done(result));
         if let Some(waiter) = self.waiter.take() {
             waiter.wake();
@@ -117,5 +123,18 @@ impl<T> Settle<T> for PromiseCell<T> {
 
     fn detach(&self) {
         self.waiter.set(None);
+    }
+
+    fn cancel(&self) -> bool {
+        if self.is_done() {
+            return false;
+        }
+        self.settle(Err(Box::new(Cancelled)));
+        self.cancelled.set(true);
+        true
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.get()
     }
 }

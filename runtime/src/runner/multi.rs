@@ -12,6 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::policy::Policy;
+use crate::coro::context;
 use crate::ioloop::ready::SlotKey;
 use crate::ioloop::{IoLoop, WeakLoop};
 
@@ -91,6 +92,12 @@ where
             this.poll_again(cx);
         } else {
             this.poll_first(cx);
+        }
+        if this.policy.is_over() {
+            cancelling(|| {
+                (this.children.slice().iter_mut()).for_each(|child| *child = Child::Gone)
+            });
+            this.waiting = 0;
         }
         if this.waiting > 0 {
             return Poll::Pending;
@@ -295,6 +302,14 @@ impl<W, T, B: Rebuild<T>> Children<W, T> for Keyed<W, T, B> {
         let rebuild = self.rebuild.take().expect("a wait is done once");
         rebuild.rebuild(self.children.iter_mut().map(take))
     }
+}
+
+/// Runs `drops`, and has the deferreds that it drops cancelled rather than detached.
+pub(super) fn cancelling(drops: impl FnOnce()) {
+    context::with(|context| context.drop_cancels.set(true));
+    // Destructors of their own do not unwind through here: they end in the tasks that are dropped.
+    drops();
+    context::with(|context| context.drop_cancels.set(false));
 }
 
 /// Takes what was kept of a child when all are done and none has failed.

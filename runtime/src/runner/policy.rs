@@ -16,8 +16,8 @@ pub trait Policy<T> {
     /// Takes one child's result; none is kept of one that failed.
     fn keep(&mut self, index: usize, result: T) -> Option<Self::Kept>;
 
-    /// True if a child has failed, and there is no tree of what was kept.
-    fn has_failed(&self) -> bool;
+    /// True if the children that are left are not waited for any more, but cancelled.
+    fn is_over(&self) -> bool;
 
     /// Ends the wait; `kept` is called unless a child has failed.
     fn finish<V>(&mut self, kept: impl FnOnce() -> V) -> Self::Output<V>;
@@ -63,7 +63,7 @@ impl<T> Policy<T> for Plain {
     }
 
     #[inline]
-    fn has_failed(&self) -> bool {
+    fn is_over(&self) -> bool {
         false
     }
 
@@ -80,8 +80,7 @@ impl<T> Policy<T> for Plain {
 #[derive(Debug)]
 pub struct FirstError<T, E> {
     first: Option<Failed<E>>,
-    /// Log the errors that are not given?
-    quiet: bool,
+    on_error: OnError,
     kept: PhantomData<fn() -> T>,
 }
 
@@ -93,20 +92,23 @@ struct Failed<E> {
 }
 
 impl<T, E> FirstError<T, E> {
-    /// A policy that logs the errors it does not give, unless `quiet`.
-    pub fn new(quiet: bool) -> Self {
+    /// A policy that does with errors what `on_error` says.
+    pub fn new(on_error: OnError) -> Self {
         FirstError {
             first: None,
-            quiet,
+            on_error,
             kept: PhantomData,
         }
     }
 }
 
-impl<T, E> Default for FirstError<T, E> {
-    fn default() -> Self {
-        Self::new(false)
-    }
+/// What an error among the children does beside becoming the result.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnError {
+    /// Errors that are not given are not logged.
+    pub quiet: bool,
+    /// The children that are left are cancelled, rather than waited for.
+    pub cancel: bool,
 }
 
 impl<T, E: fmt::Debug> FirstError<T, E> {
@@ -116,7 +118,7 @@ impl<T, E: fmt::Debug> FirstError<T, E> {
             Some(first) if first.index <= failed.index => Some(failed),
             _ => self.first.replace(failed),
         };
-        let Some(loser) = loser.filter(|_| !self.quiet) else {
+        let Some(loser) = loser.filter(|_| !self.on_error.quiet) else {
             return;
         };
         let Failed {
@@ -158,8 +160,8 @@ impl<T, E: fmt::Debug> Policy<Result<T, E>> for FirstError<T, E> {
     }
 
     #[inline]
-    fn has_failed(&self) -> bool {
-        self.first.is_some()
+    fn is_over(&self) -> bool {
+        self.on_error.cancel && self.first.is_some()
     }
 
     #[inline]

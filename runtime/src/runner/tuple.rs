@@ -8,8 +8,8 @@ use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::multi::{Child, take};
-use super::policy::{FirstError, Plain, Policy};
+use super::multi::{Child, cancelling, take};
+use super::policy::{FirstError, OnError, Plain, Policy};
 use super::yieldable::{Fallible, Yieldable};
 
 /// The form of a tuple of the forms `M`.
@@ -68,10 +68,10 @@ macro_rules! tuples {
             type Error = Error;
             type TryWait = TupleWait<($(Child<$Y::TryWait, $Y::Ok>,)+), FirstError<(), Error>>;
 
-            fn try_wait(self, quiet: bool) -> Self::TryWait {
+            fn try_wait(self, on_error: OnError) -> Self::TryWait {
                 TupleWait {
-                    children: ($(Child::Waiting(self.$i.try_wait(quiet)),)+),
-                    policy: FirstError::new(quiet),
+                    children: ($(Child::Waiting(self.$i.try_wait(on_error)),)+),
+                    policy: FirstError::new(on_error),
                     _pinned: PhantomPinned,
                 }
             }
@@ -114,6 +114,12 @@ macro_rules! tuples {
                     // SAFETY: `this` is pinned; see above.
                     waiting |= unsafe { is_waiting(&mut this.children.$i, cx, keep) };
                 )+
+                if Policy::<Result<(), Error>>::is_over(policy) {
+                    cancelling(|| {
+                        $(this.children.$i = Child::Gone;)+
+                    });
+                    waiting = false;
+                }
                 if waiting {
                     return Poll::Pending;
                 }

@@ -15,7 +15,8 @@ use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
 
 use super::multi::{Child, Keyed, List, Rebuild, Wait};
-use super::policy::{FirstError, Plain};
+use super::policy::{FirstError, OnError, Plain};
+use crate::coro::cancel::{AsError, AsUnwind, Cancelled, Deliver};
 use crate::coro::site::YieldSite;
 use crate::coro::yield_point::YieldPoint;
 use crate::future::{Moment, moment};
@@ -43,8 +44,8 @@ pub trait Fallible<M>: Yieldable<M> {
     /// The future that waits for all of it.
     type TryWait: Future<Output = Result<Self::Ok, Self::Error>>;
 
-    /// Begins to wait; errors that are not given are logged unless `quiet`.
-    fn try_wait(self, quiet: bool) -> Self::TryWait;
+    /// Begins to wait; `on_error` says what an error among the leaves does.
+    fn try_wait(self, on_error: OnError) -> Self::TryWait;
 }
 
 /// The form of a leaf.
@@ -83,7 +84,7 @@ where
     type TryWait = F::IntoFuture;
 
     #[inline]
-    fn try_wait(self, _: bool) -> F::IntoFuture {
+    fn try_wait(self, _: OnError) -> F::IntoFuture {
         self.into_future()
     }
 }
@@ -114,9 +115,9 @@ where
     type Error = Y::Error;
     type TryWait = Wait<Y::TryWait, List<Y::TryWait, Y::Ok>, FirstError<Y::Ok, Y::Error>>;
 
-    fn try_wait(self, quiet: bool) -> Self::TryWait {
-        let waits = self.into_iter().map(|child| child.try_wait(quiet));
-        Wait::new(List::new(waits), FirstError::new(quiet))
+    fn try_wait(self, on_error: OnError) -> Self::TryWait {
+        let waits = self.into_iter().map(|child| child.try_wait(on_error));
+        Wait::new(List::new(waits), FirstError::new(on_error))
     }
 }
 
@@ -140,9 +141,9 @@ where
     type Error = Y::Error;
     type TryWait = Wait<Y::TryWait, [Child<Y::TryWait, Y::Ok>; N], FirstError<Y::Ok, Y::Error>>;
 
-    fn try_wait(self, quiet: bool) -> Self::TryWait {
-        let waits = self.map(|child| Child::Waiting(child.try_wait(quiet)));
-        Wait::new(waits, FirstError::new(quiet))
+    fn try_wait(self, on_error: OnError) -> Self::TryWait {
+        let waits = self.map(|child| Child::Waiting(child.try_wait(on_error)));
+        Wait::new(waits, FirstError::new(on_error))
     }
 }
 
@@ -202,12 +203,12 @@ where
     type TryWait =
         Wait<Y::TryWait, Keyed<Y::TryWait, Y::Ok, HashKeys<K, S>>, FirstError<Y::Ok, Y::Error>>;
 
-    fn try_wait(self, quiet: bool) -> Self::TryWait {
+    fn try_wait(self, on_error: OnError) -> Self::TryWait {
         let hasher = self.hasher().clone();
         let (keys, children): (Vec<K>, Vec<Y>) = self.into_iter().unzip();
-        let waits = children.into_iter().map(|child| child.try_wait(quiet));
+        let waits = children.into_iter().map(|child| child.try_wait(on_error));
         let keyed = Keyed::new(waits, HashKeys { keys, hasher });
-        Wait::new(keyed, FirstError::new(quiet))
+        Wait::new(keyed, FirstError::new(on_error))
     }
 }
 
@@ -231,17 +232,21 @@ where
     type TryWait =
         Wait<Y::TryWait, Keyed<Y::TryWait, Y::Ok, OrderedKeys<K>>, FirstError<Y::Ok, Y::Error>>;
 
-    fn try_wait(self, quiet: bool) -> Self::TryWait {
+    fn try_wait(self, on_error: OnError) -> Self::TryWait {
         let (keys, children): (Vec<K>, Vec<Y>) = self.into_iter().unzip();
-        let waits = children.into_iter().map(|child| child.try_wait(quiet));
-        Wait::new(Keyed::new(waits, OrderedKeys(keys)), FirstError::new(quiet))
+        let waits = children.into_iter().map(|child| child.try_wait(on_error));
+        Wait::new(
+            Keyed::new(waits, OrderedKeys(keys)),
+            FirstError::new(on_error),
+        )
     }
 }
 
 /// A yielded value's type, which `yield_!` asks for its kind.
 ///
-/// The three kinds are found through three, two and one references, so that the first that fits is
-/// taken: all leaves fallible, yieldable, anything else. The last gives the compile error.
+/// The four kinds are found through four, three, two and one references, so that the first that fits
+/// is taken: all leaves fallible, by an error that can tell of a cancellation; fallible; yieldable;
+/// anything else. The last gives the compile error.
 #[derive(Debug)]
 pub struct Tag<Y>(PhantomData<fn(Y)>);
 
@@ -253,11 +258,21 @@ impl<Y> Tag<Y> {
     }
 }
 
+/// Fallible leaves with an error that converts from [`Cancelled`].
+pub trait CancelKind<M> {
+    /// Returns the kind.
+    #[inline]
+    fn kind(&self) -> CollapseErrors<M, AsError> {
+        CollapseErrors(PhantomData)
+    }
+}
+impl<Y: Fallible<M>, M> CancelKind<M> for &&&Tag<Y> where Y::Error: From<Cancelled> {}
+
 /// Fallible leaves: one `Result` of the tree.
 pub trait FallibleKind<M> {
     /// Returns the kind.
     #[inline]
-    fn kind(&self) -> CollapseErrors<M> {
+    fn kind(&self) -> CollapseErrors<M, AsUnwind> {
         CollapseErrors(PhantomData)
     }
 }
@@ -282,19 +297,19 @@ pub trait UnyieldableKind {
 }
 impl<Y> UnyieldableKind for Tag<Y> {}
 
-/// Waits for a tree of `Result`s.
+/// Waits for a tree of `Result`s; a cancellation is told in the way `D`.
 #[derive(Debug)]
-pub struct CollapseErrors<M>(PhantomData<M>);
+pub struct CollapseErrors<M, D>(PhantomData<(M, D)>);
 
-impl<M> CollapseErrors<M> {
+impl<M, D> CollapseErrors<M, D> {
     /// Begins to wait at `site`.
     #[inline]
-    pub fn wait<Y: Fallible<M>>(
-        self,
-        site: &'static YieldSite,
-        value: Y,
-    ) -> YieldPoint<Y::TryWait> {
-        YieldPoint::new(site, value.try_wait(false))
+    pub fn wait<Y>(self, site: &'static YieldSite, value: Y) -> YieldPoint<Y::TryWait, D>
+    where
+        Y: Fallible<M>,
+        D: Deliver<Result<Y::Ok, Y::Error>>,
+    {
+        YieldPoint::new(site, value.try_wait(OnError::default()))
     }
 }
 
@@ -305,7 +320,11 @@ pub struct KeepAll<M>(PhantomData<M>);
 impl<M> KeepAll<M> {
     /// Begins to wait at `site`.
     #[inline]
-    pub fn wait<Y: Yieldable<M>>(self, site: &'static YieldSite, value: Y) -> YieldPoint<Y::Wait> {
+    pub fn wait<Y: Yieldable<M>>(
+        self,
+        site: &'static YieldSite,
+        value: Y,
+    ) -> YieldPoint<Y::Wait, AsUnwind> {
         YieldPoint::new(site, value.wait())
     }
 }
@@ -356,7 +375,7 @@ pub trait CanBeYielded {}
 pub fn multi<Y: Fallible<M>, M>(children: Y) -> TreeWait<Y, M> {
     TreeWait {
         children,
-        quiet: false,
+        on_error: OnError::default(),
         form: PhantomData,
     }
 }
@@ -366,14 +385,23 @@ pub fn multi<Y: Fallible<M>, M>(children: Y) -> TreeWait<Y, M> {
 #[derive(Debug)]
 pub struct TreeWait<Y, M> {
     children: Y,
-    quiet: bool,
+    on_error: OnError,
     form: PhantomData<M>,
 }
 
 impl<Y, M> TreeWait<Y, M> {
     /// Does not log the errors that are not given: Tornado's `quiet_exceptions`.
     pub fn quiet(mut self) -> Self {
-        self.quiet = true;
+        self.on_error.quiet = true;
+        self
+    }
+
+    /// Cancels the children that are left as soon as one has failed, and gives its error at once.
+    ///
+    /// Started coroutines are cancelled as by [`Deferred::cancel`](crate::Deferred::cancel), other
+    /// futures are dropped. Without this all are waited for, as Tornado does.
+    pub fn cancel_on_error(mut self) -> Self {
+        self.on_error.cancel = true;
         self
     }
 }
@@ -383,6 +411,6 @@ impl<Y: Fallible<M>, M> IntoFuture for TreeWait<Y, M> {
     type IntoFuture = Y::TryWait;
 
     fn into_future(self) -> Y::TryWait {
-        self.children.try_wait(self.quiet)
+        self.children.try_wait(self.on_error)
     }
 }
