@@ -63,6 +63,7 @@ pub use error::{Error, Result};
 pub use executor::run_in_executor;
 pub use future::{Moment, Promise, moment};
 pub use ioloop::{CallbackResult, Handle, Interest, IoLoop, Sleep, Timeout, sleep, sleep_until};
+pub use runner::shared::Shared;
 pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};
 pub use squall_macros::{coroutine, coroutines, main, test};
 

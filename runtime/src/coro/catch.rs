@@ -3,12 +3,13 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::cancel::Cancelled;
 use super::context;
 use super::outcome::panic_message;
 use super::traceback::Traceback;
@@ -58,6 +59,8 @@ impl<F: Future> Future for CatchPanic<F> {
         let future = self.project().future;
         match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(polled) => polled.map(Ok),
+            // The news of a cancellation goes on to the coroutine that it is for.
+            Err(payload) if payload.is::<Cancelled>() => resume_unwind(payload),
             Err(payload) => Poll::Ready(Err(Panicked {
                 payload,
                 traceback: take_traceback(),
