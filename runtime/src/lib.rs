@@ -32,6 +32,8 @@
 //! | run what blocks on another thread | [`run_in_executor`] |
 //! | connect, listen, read and write | [`net`] |
 //! | see what is alive | [`live`] |
+//! | yield tokio's futures | the feature `tokio` |
+//! | await a coroutine elsewhere | [`Handle::run`] |
 //!
 //! The crate `squall-web` adds HTTP and a web framework.
 //!
@@ -45,6 +47,7 @@ mod coro;
 mod error;
 mod executor;
 mod future;
+mod interop;
 mod ioloop;
 pub mod net;
 #[doc(hidden)]
@@ -62,6 +65,7 @@ pub use coro::traceback::{TraceFrame, Traceback};
 pub use error::{Error, Result};
 pub use executor::run_in_executor;
 pub use future::{Moment, Promise, moment};
+pub use interop::Remote;
 pub use ioloop::{CallbackResult, Handle, Interest, IoLoop, Sleep, Timeout, sleep, sleep_until};
 pub use runner::shared::Shared;
 pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};

@@ -23,7 +23,7 @@ use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
 use super::frames::{self, FrameKey};
-use super::outcome::{Outcome, OutcomeView, Panic, panic_message};
+use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
 use super::site::CoroutineSite;
 use super::traceback::{TraceFrame, Traceback};
 
@@ -102,7 +102,12 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
         match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-            Err(panic) => Poll::Ready(Err(panic)),
+            Err(panic) => {
+                if let Some(mend) = explain(panic_message(&panic)) {
+                    tracing::error!(target: "squall", "{mend}");
+                }
+                Poll::Ready(Err(panic))
+            }
         }
     }
 

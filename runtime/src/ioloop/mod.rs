@@ -20,6 +20,7 @@ mod replies;
 mod sleep;
 pub(crate) mod sources;
 pub(crate) mod timers;
+mod tokio_context;
 mod turn;
 pub(crate) mod waker;
 
@@ -468,6 +469,7 @@ impl Resume for Root {
 struct Running {
     io_loop: IoLoop,
     previous: Option<IoLoop>,
+    _tokio: tokio_context::Entered,
 }
 
 impl Running {
@@ -485,6 +487,7 @@ impl Running {
         Ok(Running {
             io_loop: io_loop.clone(),
             previous,
+            _tokio: tokio_context::enter(),
         })
     }
 }
