@@ -15,6 +15,7 @@ pub(crate) mod callback;
 mod clock;
 mod handle;
 mod handlers;
+mod mailbox;
 pub(crate) mod ready;
 mod replies;
 mod sleep;
