@@ -30,6 +30,8 @@ enum Kind {
     QueueEmpty,
     QueueFull,
     Cancelled,
+    TimedOut(String),
+    OverReleased(usize),
 }
 
 impl Error {
@@ -70,6 +72,11 @@ impl Error {
     /// True if the coroutine was cancelled meanwhile.
     pub fn is_cancelled(&self) -> bool {
         matches!(self.kind, Kind::Cancelled)
+    }
+
+    /// True if a time-out came first.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self.kind, Kind::TimedOut(_))
     }
 
     /// Returns the system's error, if it was one.
@@ -128,6 +135,14 @@ impl Error {
 
     pub(crate) fn queue_full() -> Error {
         Kind::QueueFull.into()
+    }
+
+    pub(crate) fn timed_out(message: String) -> Error {
+        Kind::TimedOut(message).into()
+    }
+
+    pub(crate) fn over_released(permits: usize) -> Error {
+        Kind::OverReleased(permits).into()
     }
 
     pub(crate) fn cancelled() -> Error {
@@ -191,6 +206,11 @@ impl fmt::Display for Error {
             Kind::Resolve { host } => write!(f, "the name {host:?} could not be looked up"),
             Kind::QueueEmpty => f.write_str("the queue is empty"),
             Kind::QueueFull => f.write_str("the queue is full"),
+            Kind::TimedOut(message) => f.write_str(message),
+            Kind::OverReleased(permits) => write!(
+                f,
+                "all {permits} permits of the semaphore are there: it was released more often than acquired"
+            ),
             Kind::Cancelled => f.write_str("the coroutine was cancelled"),
         }
     }

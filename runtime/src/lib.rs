@@ -28,7 +28,10 @@
 //! | wait for time, or let others run | [`sleep`], [`moment`] |
 //! | set a result by hand | [`Promise`] |
 //! | call back, on time, on readiness | [`IoLoop`] |
+//! | wait no longer than … | [`with_timeout`] |
 //! | hand work from one coroutine to another | [`sync::Queue`] |
+//! | let one, or some, at a time | [`sync::Lock`], [`sync::Semaphore`] |
+//! | tell others of something | [`sync::Event`], [`sync::Condition`] |
 //! | run what blocks on another thread | [`run_in_executor`] |
 //! | connect, listen, read and write | [`net`] |
 //! | see what is alive | [`live`] |
@@ -68,6 +71,7 @@ pub use future::{Moment, Promise, moment};
 pub use interop::Remote;
 pub use ioloop::{CallbackResult, Handle, Interest, IoLoop, Sleep, Timeout, sleep, sleep_until};
 pub use runner::shared::Shared;
+pub use runner::timeout::{Deadline, TimeoutError, WithTimeout, with_timeout};
 pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};
 pub use squall_macros::{coroutine, coroutines, main, test};
 

@@ -26,8 +26,14 @@ mod allocations;
 /// The loop itself: callbacks, timers, handlers of descriptors, its start, stop and close.
 mod ioloop;
 
-/// The queue between coroutines.
+/// Queues between coroutines.
 mod queue;
+
+/// Locks, semaphores, events, conditions.
+mod locks;
+
+/// Waits that have an end.
+mod timeout;
 
 /// Streams, servers and clients over real sockets.
 mod net;

@@ -526,3 +526,44 @@ fn get_that_is_waited_for_again_panics() {
     assert_eq!(yield_!(&mut get), 1);
     yield_!(&mut get);
 }
+
+// tornado: queues_test.py PriorityQueueJoinTest.test_order
+#[squall::test]
+fn q21_a_priority_queue_takes_who_waits_in_first_and_then_the_smallest() {
+    let queue = squall::sync::PriorityQueue::bounded(2);
+    queue.put_nowait((1, 'a')).unwrap();
+    queue.put_nowait((0, 'b')).unwrap();
+    assert!(queue.is_full());
+    let blocked = [queue.put((3, 'c')), queue.put((2, 'd'))];
+    for want in [(0, 'b'), (1, 'a'), (2, 'd'), (3, 'c')] {
+        assert_eq!(yield_!(queue.get()), want);
+    }
+    assert!(queue.is_empty());
+    yield_!(blocked);
+}
+
+// tornado: queues_test.py LifoQueueJoinTest.test_order
+#[squall::test]
+fn q22_a_lifo_queue_takes_who_waits_in_first_and_then_the_newest() {
+    let queue = squall::sync::LifoQueue::bounded(2);
+    queue.put_nowait(1).unwrap();
+    queue.put_nowait(0).unwrap();
+    let blocked = [queue.put(3), queue.put(2)];
+    for want in [3, 2, 0, 1] {
+        assert_eq!(yield_!(queue.get()), want);
+    }
+    yield_!(blocked);
+}
+
+#[squall::test]
+fn an_item_that_is_given_back_keeps_its_place_in_every_kind() {
+    let smallest = squall::sync::PriorityQueue::new();
+    let newest = squall::sync::LifoQueue::new();
+    for n in [2, 1, 3] {
+        smallest.put_nowait(n).unwrap();
+        newest.put_nowait(n).unwrap();
+    }
+    drop((smallest.get(), newest.get()));
+    assert_eq!(yield_!((smallest.get(), newest.get())), (1, 3));
+    assert_eq!(yield_!((smallest.get(), newest.get())), (2, 1));
+}

@@ -1,17 +1,15 @@
 //! Turns of those who write to one stream: first come, first served, each until it is done.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 
 use crate::coro::deferred::Deferred;
-use crate::future::Promise;
+use crate::sync::line::Line;
 
 #[derive(Default)]
 pub(super) struct Turns {
     busy: Cell<bool>,
-    // Boxed, and there only while somebody waits: a stream that idles pays a word for it.
-    #[allow(clippy::box_collection)]
-    line: Cell<Option<Box<VecDeque<Promise<()>>>>>,
+    /// Boxed, and there only while somebody waits: a stream that idles pays a word for it.
+    line: Cell<Option<Box<Line>>>,
 }
 
 impl Turns {
@@ -20,14 +18,12 @@ impl Turns {
         if !self.busy.replace(true) {
             return Turn(self);
         }
-        let (promise, granted) = Promise::new();
         let mut line = self.line.take().unwrap_or_default();
-        line.push_back(promise);
-        self.line.set(Some(line));
         let mut place = Place {
             turns: self,
-            granted: Some(granted),
+            granted: Some(line.join()),
         };
+        self.line.set(Some(line));
         if let Some(granted) = &mut place.granted {
             granted.await;
         }
@@ -39,12 +35,7 @@ impl Turns {
     /// Gives the turn to the first in the line who still waits.
     fn pass_on(&self) {
         let mut line = self.line.take().unwrap_or_default();
-        let next = loop {
-            match line.pop_front() {
-                Some(next) if next.is_abandoned() => {}
-                next => break next,
-            }
-        };
+        let next = line.next();
         if !line.is_empty() {
             self.line.set(Some(line));
         }

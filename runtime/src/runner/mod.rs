@@ -9,6 +9,7 @@ pub(crate) mod entry;
 pub(crate) mod multi;
 pub(crate) mod policy;
 pub(crate) mod shared;
+pub(crate) mod timeout;
 pub(crate) mod tuple;
 pub(crate) mod yieldable;
 

@@ -1,0 +1,242 @@
+//! A number of permits.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::line::Line;
+use crate::coro::deferred::Deferred;
+use crate::error::{Error, Result};
+
+/// Lets a number of coroutines do something at the same time: Tornado's `locks.Semaphore`.
+///
+/// Cheap to clone; every clone is the same semaphore. A permit is held as a [`Permit`], and given
+/// back when that is dropped. Who waits is served in order, and a permit that is given back is
+/// handed to the first in the line: nobody who comes later can take it.
+///
+/// # Examples
+///
+/// ```
+/// use squall::{sync::Semaphore, yield_};
+///
+/// #[squall::coroutine]
+/// fn print(page: u32, printers: Semaphore) {
+///     let _printer = yield_!(printers.acquire());
+///     yield_!(squall::sleep(std::time::Duration::from_millis(1)));
+///     println!("page {page}");
+/// }
+///
+/// #[squall::main]
+/// fn main() {
+///     let printers = Semaphore::new(2);
+///     yield_!((0..5).map(|page| print(page, printers.clone())).collect::<Vec<_>>());
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Semaphore {
+    core: Rc<RefCell<Core>>,
+}
+
+struct Core {
+    /// Invariant: none are free while somebody waits.
+    free: usize,
+    line: Line,
+}
+
+impl Semaphore {
+    /// Makes a semaphore with `permits`.
+    pub fn new(permits: usize) -> Semaphore {
+        let line = Line::default();
+        Semaphore {
+            core: Rc::new(RefCell::new(Core {
+                free: permits,
+                line,
+            })),
+        }
+    }
+
+    /// Takes a permit, and waits for one if there is none. The place in the line is that of this
+    /// call.
+    #[inline]
+    pub fn acquire(&self) -> Acquire {
+        let mut core = self.core.borrow_mut();
+        let turn = match core.free.checked_sub(1) {
+            Some(left) => {
+                core.free = left;
+                Turn::Granted
+            }
+            None => Turn::Waiting(core.line.join()),
+        };
+        Acquire {
+            semaphore: self.clone(),
+            turn,
+        }
+    }
+
+    /// Takes a permit if one is free.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        let mut core = self.core.borrow_mut();
+        core.free = core.free.checked_sub(1)?;
+        Some(Permit::of(self))
+    }
+
+    /// Adds a permit, or gives it to the first in the line.
+    ///
+    /// Permits that were acquired are given back by dropping them; this is for a semaphore that
+    /// counts something else, where one coroutine adds and others take.
+    pub fn release(&self) {
+        let mut core = self.core.borrow_mut();
+        match core.line.next() {
+            Some(next) => {
+                drop(core);
+                next.set_result(());
+            }
+            None => core.free += 1,
+        }
+    }
+
+    /// Returns how many permits are free.
+    pub fn available(&self) -> usize {
+        self.core.borrow().free
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let core = self.core.borrow();
+        f.debug_struct("Semaphore")
+            .field("available", &core.free)
+            .field("waiters", &core.line.len())
+            .finish()
+    }
+}
+
+/// A permit that is waited for; see [`Semaphore::acquire`].
+///
+/// # Cancellation
+///
+/// Dropping it leaves the line; a permit that it was given already goes to the next.
+#[must_use = "the permit is given when this is yielded"]
+pub struct Acquire {
+    semaphore: Semaphore,
+    turn: Turn,
+}
+
+enum Turn {
+    Granted,
+    Waiting(Deferred<()>),
+    /// The permit was handed out, or the place given up.
+    Over,
+}
+
+impl Future for Acquire {
+    type Output = Permit;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
+        match &mut self.turn {
+            Turn::Granted => {}
+            Turn::Waiting(turn) => std::task::ready!(Pin::new(turn).poll(cx)),
+            Turn::Over => panic!("a permit is given once; it was waited for again"),
+        }
+        self.turn = Turn::Over;
+        Poll::Ready(Permit::of(&self.semaphore))
+    }
+}
+
+impl Drop for Acquire {
+    #[inline]
+    fn drop(&mut self) {
+        match std::mem::replace(&mut self.turn, Turn::Over) {
+            Turn::Over => {}
+            Turn::Granted => self.semaphore.release(),
+            Turn::Waiting(turn) if turn.done() => self.semaphore.release(),
+            Turn::Waiting(_) => {}
+        }
+    }
+}
+
+impl fmt::Debug for Acquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Acquire").field(&self.semaphore).finish()
+    }
+}
+
+/// One permit of a [`Semaphore`]; given back when it is dropped.
+#[must_use = "the permit is given back when this is dropped"]
+#[derive(Debug)]
+pub struct Permit {
+    /// `None` once it is forgotten.
+    semaphore: Option<Semaphore>,
+}
+
+impl Permit {
+    fn of(semaphore: &Semaphore) -> Permit {
+        Permit {
+            semaphore: Some(semaphore.clone()),
+        }
+    }
+
+    /// Keeps the permit for good: the semaphore has one less, until someone calls `release`.
+    pub fn forget(mut self) {
+        self.semaphore = None;
+    }
+}
+
+impl Drop for Permit {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(semaphore) = &self.semaphore {
+            semaphore.release();
+        }
+    }
+}
+
+/// A [`Semaphore`] that cannot get more permits than it began with: Tornado's `BoundedSemaphore`.
+#[derive(Clone, Debug)]
+pub struct BoundedSemaphore {
+    semaphore: Semaphore,
+    permits: usize,
+}
+
+impl BoundedSemaphore {
+    /// Makes a semaphore with `permits`.
+    pub fn new(permits: usize) -> BoundedSemaphore {
+        BoundedSemaphore {
+            semaphore: Semaphore::new(permits),
+            permits,
+        }
+    }
+
+    /// Takes a permit, and waits for one if there is none; see [`Semaphore::acquire`].
+    pub fn acquire(&self) -> Acquire {
+        self.semaphore.acquire()
+    }
+
+    /// Takes a permit if one is free.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        self.semaphore.try_acquire()
+    }
+
+    /// Gives back a permit that was forgotten.
+    ///
+    /// # Errors
+    ///
+    /// If all are there: it was released more often than acquired, which is a mistake in the
+    /// program.
+    pub fn release(&self) -> Result<()> {
+        if self.semaphore.available() >= self.permits {
+            return Err(Error::over_released(self.permits));
+        }
+        self.semaphore.release();
+        Ok(())
+    }
+
+    /// Returns how many permits are free.
+    pub fn available(&self) -> usize {
+        self.semaphore.available()
+    }
+}
