@@ -481,7 +481,7 @@ conversation!(smol_conversation on Smol, over futures_channel::oneshot);
 // ---------------------------------------------------------------- timers
 
 fn timers(options: &Options) {
-    for k in [1, 1000] {
+    for k in [1, 1000, 100_000] {
         Group::new(format!("sleep: set {k}, cancel (each)"))
             .with("squall", move |n| run(|| cancel_sleeps(n, k)))
             .with("tokio", move |n| {
@@ -492,11 +492,16 @@ fn timers(options: &Options) {
             })
             .run(options);
     }
-    Group::new("sleep: 1000 coroutines, 1 to 10 ms (each)")
-        .with("squall", |n| run(|| sleep_many(n)))
-        .with("tokio", peer_sleeps::<Tokio>)
-        .with("smol", peer_sleeps::<Smol>)
-        .run(options);
+    for (k, name) in [
+        (1000, "sleep: 1000 coroutines, 1 to 10 ms (each)"),
+        (100_000, "sleep: 100000 coroutines, 1 to 100 ms (each)"),
+    ] {
+        Group::new(name)
+            .with("squall", move |n| run(|| sleep_many(n, k)))
+            .with("tokio", move |n| peer_sleeps::<Tokio>(n, k))
+            .with("smol", move |n| peer_sleeps::<Smol>(n, k))
+            .run(options);
+    }
 }
 
 #[squall::coroutine]
@@ -526,8 +531,10 @@ async fn cancelled<S: Future<Output = ()>>(n: u64, k: u64, sleep: fn(Duration) -
     sample
 }
 
+/// One to ten milliseconds, and to a hundred for the later ones of many.
 fn some_milliseconds(i: u64) -> Duration {
-    Duration::from_micros(1000 + i * 7919 % 9000)
+    let range = if i < 1000 { 9000 } else { 99_000 };
+    Duration::from_micros(1000 + i * 7919 % range)
 }
 
 #[squall::coroutine]
@@ -537,23 +544,24 @@ fn sleeper(i: u64) -> u64 {
 }
 
 #[squall::coroutine]
-fn sleep_many(n: u64) -> Sample {
-    let (batches, lap, mut sum) = (n.div_ceil(1000), Lap::start(), 0);
+fn sleep_many(n: u64, k: u64) -> Sample {
+    let (batches, lap, mut sum) = (n.div_ceil(k), Lap::start(), 0);
     for _ in 0..batches {
-        let sleepers: Vec<Deferred<u64>> = (0..1000).map(sleeper).collect();
+        let sleepers: Vec<Deferred<u64>> = (0..k).map(sleeper).collect();
         for sleeper in sleepers {
             sum += yield_!(sleeper);
         }
     }
-    let sample = lap.stop(batches * 1000);
-    assert_eq!(sum, batches * sum_below(1000));
+    let sample = lap.stop(batches * k);
+    assert_eq!(sum, batches * sum_below(k));
     sample
 }
 
-fn peer_sleeps<R: Peer>(n: u64) -> Sample {
+fn peer_sleeps<R: Peer>(n: u64, k: u64) -> Sample {
     async fn sleeper<R: Peer>(i: u64) -> u64 {
         R::sleep(some_milliseconds(i)).await;
         i
     }
-    peer_start_batches::<R, _>(n, sleeper::<R>)
+    let all = |sleepers: Vec<_>| tasks::<R, _>(sleepers);
+    peer_lists::<R, _, _>(n, k, sleeper::<R>, all)
 }

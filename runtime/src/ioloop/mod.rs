@@ -140,6 +140,7 @@ impl IoLoop {
         let registry = poll.registry().try_clone()?;
         let waker = mio::Waker::new(&registry, turn::INBOX)?;
         let (id, inbox) = handle::register(waker)?;
+        let timers = RefCell::new(Timers::new(clock.now()));
         let core = Core {
             id,
             clock,
@@ -148,7 +149,7 @@ impl IoLoop {
             events: Cell::new(Some(mio::Events::with_capacity(turn::EVENTS))),
             ready: Ready::default(),
             callbacks: RefCell::default(),
-            timers: RefCell::default(),
+            timers,
             sources: RefCell::default(),
             handlers: RefCell::default(),
             inbox,
@@ -437,7 +438,7 @@ impl Core {
         // What is dropped may add more, so each is taken out before it is dropped.
         self.ready.clear();
         drop(self.callbacks.take());
-        drop(self.timers.take());
+        drop(self.timers.replace(Timers::new(self.clock.now())));
         drop(self.handlers.take());
         drop(self.replies.take());
         drop(self.sources.take());
