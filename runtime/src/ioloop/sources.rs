@@ -230,6 +230,20 @@ impl Registration {
         }
     }
 
+    /// Wakes whoever waits, for good: the descriptor is closed while the registration stays.
+    pub(crate) fn close(&self) {
+        let Some(io_loop) = self.io_loop.upgrade() else {
+            return;
+        };
+        for direction in [Direction::Read, Direction::Write] {
+            let waiters = match io_loop.sources().borrow_mut().side(self.key, direction) {
+                Some(side) => side.note(true, true),
+                None => continue,
+            };
+            waiters.wake();
+        }
+    }
+
     /// Forgets that the peer has closed: for a new try after "would block" all the same.
     pub(crate) fn clear_hard(&self, direction: Direction) {
         if let Some(io_loop) = self.io_loop.upgrade()

@@ -1,4 +1,4 @@
-//! A non-blocking socket with buffered reads.
+//! A non-blocking socket or pipe with buffered reads.
 //!
 //! Reads take what the socket has into a buffer and give the part that was asked for; what comes
 //! after it stays for the next read. The buffer is freed whenever it is empty, so that a stream that
@@ -10,9 +10,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
 use mio::net::{TcpStream, UnixStream};
+use mio::unix::pipe;
 
 use super::read_buf::ReadBuf;
 use super::turns::Turns;
@@ -23,7 +25,7 @@ use crate::ioloop::sources::{Direction, Registration};
 /// How much is read at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// A connected socket: Tornado's `IOStream`.
+/// A connected socket, or one end of a pipe: Tornado's `IOStream` and `PipeIOStream`.
 ///
 /// # Examples
 ///
@@ -52,6 +54,40 @@ pub struct IoStream {
 enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
+    /// The end of a pipe that is read; none once it is closed, for a pipe has no other way to end.
+    Reader(RefCell<Option<pipe::Receiver>>),
+    /// The end of a pipe that is written.
+    Writer(RefCell<Option<pipe::Sender>>),
+}
+
+impl Socket {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(socket) => (&*socket).read(into),
+            Socket::Unix(socket) => (&*socket).read(into),
+            Socket::Reader(pipe) => {
+                (pipe.borrow().as_ref()).map_or(Ok(0), |mut pipe| pipe.read(into))
+            }
+            Socket::Writer(_) => Err(wrong_end()),
+        }
+    }
+
+    fn write(&self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(socket) => (&*socket).write(data),
+            Socket::Unix(socket) => (&*socket).write(data),
+            Socket::Reader(_) => Err(wrong_end()),
+            Socket::Writer(pipe) => match pipe.borrow().as_ref() {
+                Some(mut pipe) => pipe.write(data),
+                None => Err(io::ErrorKind::BrokenPipe.into()),
+            },
+        }
+    }
+}
+
+fn wrong_end() -> io::Error {
+    let message = "a pipe is read at one end and written at the other; this is the wrong one";
+    io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
 impl IoStream {
@@ -75,6 +111,56 @@ impl IoStream {
         let mut socket = UnixStream::from_std(socket);
         let registration = Registration::new(&IoLoop::current(), &mut socket)?;
         Ok(Self::new(registration, Socket::Unix(socket)))
+    }
+
+    /// Takes the end of a pipe that is read into the current loop; makes it non-blocking.
+    ///
+    /// Writing it is an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use squall::net::IoStream;
+    /// use squall::yield_;
+    ///
+    /// #[squall::main]
+    /// fn main() -> squall::Result<()> {
+    ///     let (reader, writer) = std::io::pipe()?;
+    ///     let reader = IoStream::from_pipe_reader(reader)?;
+    ///     let writer = IoStream::from_pipe_writer(writer)?;
+    ///     yield_!(writer.write(b"one\ntwo"))?;
+    ///     drop(writer);
+    ///     assert_eq!(yield_!(reader.read_until(b"\n", 80))?, b"one\n");
+    ///     assert_eq!(yield_!(reader.read_until_close(80))?, b"two");
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the system cannot poll it: if it is a plain file, for one.
+    pub fn from_pipe_reader(pipe: impl Into<OwnedFd>) -> Result<IoStream> {
+        let mut pipe = pipe::Receiver::from(pipe.into());
+        pipe.set_nonblocking(true)?;
+        let registration = Registration::new(&IoLoop::current(), &mut pipe)?;
+        let socket = Socket::Reader(RefCell::new(Some(pipe)));
+        Ok(Self::new(registration, socket))
+    }
+
+    /// Takes the end of a pipe that is written into the current loop; makes it non-blocking.
+    ///
+    /// Reading it is an error. [`close`](Self::close), [`shutdown_write`](Self::shutdown_write) and
+    /// dropping it tell the reader that the end has come.
+    ///
+    /// # Errors
+    ///
+    /// If the system cannot poll it: if it is a plain file, for one.
+    pub fn from_pipe_writer(pipe: impl Into<OwnedFd>) -> Result<IoStream> {
+        let mut pipe = pipe::Sender::from(pipe.into());
+        pipe.set_nonblocking(true)?;
+        let registration = Registration::new(&IoLoop::current(), &mut pipe)?;
+        let socket = Socket::Writer(RefCell::new(Some(pipe)));
+        Ok(Self::new(registration, socket))
     }
 
     pub(super) fn from_mio(mut socket: TcpStream) -> Result<IoStream> {
@@ -234,12 +320,16 @@ impl IoStream {
 
     /// Closes the stream: its peer sees the end, and reads and writes of it fail from now on.
     ///
-    /// The descriptor is freed when the stream is dropped.
+    /// The descriptor of a socket is freed when the stream is dropped, that of a pipe now.
     pub fn close(&self) {
         if !self.closed.replace(true) {
             let _ = match &self.socket {
                 Socket::Tcp(socket) => socket.shutdown(Shutdown::Both),
                 Socket::Unix(socket) => socket.shutdown(Shutdown::Both),
+                Socket::Reader(_) | Socket::Writer(_) => {
+                    self.close_pipe();
+                    Ok(())
+                }
             };
         }
     }
@@ -253,6 +343,8 @@ impl IoStream {
         match &self.socket {
             Socket::Tcp(socket) => socket.shutdown(Shutdown::Write)?,
             Socket::Unix(socket) => socket.shutdown(Shutdown::Write)?,
+            Socket::Reader(_) => {}
+            Socket::Writer(_) => self.close_pipe(),
         }
         Ok(())
     }
@@ -262,7 +354,7 @@ impl IoStream {
         self.closed.get()
     }
 
-    /// Sends small writes at once (`TCP_NODELAY`); without effect on a Unix socket.
+    /// Sends small writes at once (`TCP_NODELAY`); without effect on others.
     ///
     /// # Errors
     ///
@@ -274,19 +366,19 @@ impl IoStream {
         Ok(())
     }
 
-    /// Returns the address of the peer; none for a Unix socket.
+    /// Returns the address of the peer; none for a Unix socket or a pipe.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(socket) => socket.peer_addr().ok(),
-            Socket::Unix(_) => None,
+            Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
         }
     }
 
-    /// Returns the stream's own address; none for a Unix socket.
+    /// Returns the stream's own address; none for a Unix socket or a pipe.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(socket) => socket.local_addr().ok(),
-            Socket::Unix(_) => None,
+            Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
         }
     }
 
@@ -337,11 +429,7 @@ impl IoStream {
                 return Poll::Ready(Err(Error::stream_closed()));
             }
             ready!(self.registration.poll_ready(Direction::Write, cx))?;
-            let written = match &self.socket {
-                Socket::Tcp(socket) => (&*socket).write(data),
-                Socket::Unix(socket) => (&*socket).write(data),
-            };
-            match written {
+            match self.socket.write(data) {
                 Ok(0) if !data.is_empty() => {
                     return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
                 }
@@ -361,11 +449,7 @@ impl IoStream {
                 return Poll::Ready(Err(Error::stream_closed()));
             }
             ready!(self.registration.poll_ready(Direction::Read, cx))?;
-            let read = match &self.socket {
-                Socket::Tcp(socket) => (&*socket).read(into),
-                Socket::Unix(socket) => (&*socket).read(into),
-            };
-            match read {
+            match self.socket.read(into) {
                 Ok(read) => {
                     // Less than there is room for: the socket is drained, and the next edge tells.
                     if read < into.len() {
@@ -396,6 +480,16 @@ impl IoStream {
             };
             (polled, read)
         })
+    }
+
+    /// Closes a pipe's descriptor, and wakes whoever waits for it.
+    fn close_pipe(&self) {
+        match &self.socket {
+            Socket::Reader(pipe) => drop(pipe.take()),
+            Socket::Writer(pipe) => drop(pipe.take()),
+            Socket::Tcp(_) | Socket::Unix(_) => {}
+        }
+        self.registration.close();
     }
 
     async fn fill_or_fail(&self) -> Result<()> {
