@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 /// The result of what this crate does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong in the loop, a stream or a queue.
+/// What went wrong in the loop, a stream, a queue or a process.
 ///
 /// The kinds may grow; ask the questions that matter to you.
 pub struct Error {
@@ -24,14 +25,26 @@ enum Kind {
     NoHandler(i32),
     NoInterest,
     StreamClosed,
-    LimitExceeded { limit: usize },
+    LimitExceeded {
+        limit: usize,
+    },
     AlreadyReading,
-    Resolve { host: String },
+    Resolve {
+        host: String,
+    },
     QueueEmpty,
     QueueFull,
     Cancelled,
     TimedOut(String),
     OverReleased(usize),
+    /// Of `run_sync_timeout`.
+    RunTimeout(Duration),
+    RunStopped,
+    RunClosed,
+    NoPeriod,
+    NoThreads,
+    PoolShutDown,
+    Signal(i32),
 }
 
 impl Error {
@@ -74,9 +87,9 @@ impl Error {
         matches!(self.kind, Kind::Cancelled)
     }
 
-    /// True if a time-out came first.
+    /// True if a deadline passed first. Trying again may help.
     pub fn is_timeout(&self) -> bool {
-        matches!(self.kind, Kind::TimedOut(_))
+        matches!(self.kind, Kind::TimedOut(_) | Kind::RunTimeout(_))
     }
 
     /// Returns the system's error, if it was one.
@@ -149,6 +162,34 @@ impl Error {
         Kind::Cancelled.into()
     }
 
+    pub(crate) fn run_timeout(timeout: Duration) -> Error {
+        Kind::RunTimeout(timeout).into()
+    }
+
+    pub(crate) fn run_stopped() -> Error {
+        Kind::RunStopped.into()
+    }
+
+    pub(crate) fn run_closed() -> Error {
+        Kind::RunClosed.into()
+    }
+
+    pub(crate) fn no_period() -> Error {
+        Kind::NoPeriod.into()
+    }
+
+    pub(crate) fn no_threads() -> Error {
+        Kind::NoThreads.into()
+    }
+
+    pub(crate) fn pool_shut_down() -> Error {
+        Kind::PoolShutDown.into()
+    }
+
+    pub(crate) fn signal(signal: i32) -> Error {
+        Kind::Signal(signal).into()
+    }
+
     pub(crate) fn into_io(self) -> io::Error {
         match self {
             Error {
@@ -212,6 +253,18 @@ impl fmt::Display for Error {
                 "all {permits} permits of the semaphore are there: it was released more often than acquired"
             ),
             Kind::Cancelled => f.write_str("the coroutine was cancelled"),
+            Kind::RunTimeout(timeout) => {
+                let seconds = timeout.as_secs_f64();
+                write!(f, "operation timed out after {seconds} seconds")
+            }
+            Kind::RunStopped => {
+                f.write_str("the loop was stopped before run_sync's future was done")
+            }
+            Kind::RunClosed => f.write_str("the loop was closed before run_sync's future was done"),
+            Kind::NoPeriod => f.write_str("a periodic callback's period is longer than zero"),
+            Kind::NoThreads => f.write_str("a thread pool has one thread at least"),
+            Kind::PoolShutDown => f.write_str("the thread pool was shut down"),
+            Kind::Signal(signal) => write!(f, "signal {signal} cannot be handled"),
         }
     }
 }

@@ -29,10 +29,13 @@
 //! | set a result by hand | [`Promise`] |
 //! | call back, on time, on readiness | [`IoLoop`] |
 //! | wait no longer than … | [`with_timeout`] |
+//! | call back again and again | [`PeriodicCallback`] |
+//! | hear of signals | [`on_signal`], [`IoLoop::on_signal`], [`SignalCallback`], [`signal`] |
+//! | run another program | [`Subprocess`] |
 //! | hand work from one coroutine to another | [`sync::Queue`] |
 //! | let one, or some, at a time | [`sync::Lock`], [`sync::Semaphore`] |
 //! | tell others of something | [`sync::Event`], [`sync::Condition`] |
-//! | run what blocks on another thread | [`run_in_executor`] |
+//! | run what blocks on another thread | [`run_in_executor`], [`ThreadPool`] |
 //! | connect, listen, read and write | [`net`] |
 //! | see what is alive | [`live`] |
 //! | yield tokio's futures | the feature `tokio` |
@@ -55,7 +58,9 @@ mod ioloop;
 pub mod net;
 #[doc(hidden)]
 pub mod private;
+mod process;
 mod runner;
+pub mod signal;
 pub mod sync;
 
 pub use coro::cancel::{Cancelled, Shield, shield};
@@ -66,10 +71,14 @@ pub use coro::scoped::Scoped;
 pub use coro::site::{CoroutineSite, YieldSite};
 pub use coro::traceback::{TraceFrame, Traceback};
 pub use error::{Error, Result};
-pub use executor::run_in_executor;
+pub use executor::{ThreadPool, run_in_executor};
 pub use future::{Moment, Promise, moment};
 pub use interop::Remote;
-pub use ioloop::{CallbackResult, Handle, Interest, IoLoop, Sleep, Timeout, sleep, sleep_until};
+pub use ioloop::{
+    CallbackResult, Handle, Interest, IoLoop, PeriodicCallback, SignalCallback, Signals, Sleep,
+    Timeout, on_signal, sleep, sleep_until,
+};
+pub use process::Subprocess;
 pub use runner::shared::Shared;
 pub use runner::timeout::{Deadline, TimeoutError, WithTimeout, with_timeout};
 pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};

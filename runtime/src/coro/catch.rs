@@ -61,10 +61,7 @@ impl<F: Future> Future for CatchPanic<F> {
             Ok(polled) => polled.map(Ok),
             // The news of a cancellation goes on to the coroutine that it is for.
             Err(payload) if payload.is::<Cancelled>() => resume_unwind(payload),
-            Err(payload) => Poll::Ready(Err(Panicked {
-                payload,
-                traceback: take_traceback(),
-            })),
+            Err(payload) => Poll::Ready(Err(Panicked::new(payload, take_traceback()))),
         }
     }
 }
@@ -76,6 +73,10 @@ pub struct Panicked {
 }
 
 impl Panicked {
+    pub(crate) fn new(payload: Box<dyn Any + Send>, traceback: Option<Box<Traceback>>) -> Panicked {
+        Panicked { payload, traceback }
+    }
+
     /// Returns the text that the panic was given.
     pub fn message(&self) -> &str {
         panic_message(&self.payload)

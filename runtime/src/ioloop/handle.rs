@@ -5,6 +5,7 @@
 //! loops turns it into the inbox.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use slab::Slab;
@@ -52,6 +53,16 @@ impl Handle {
             Err(Error::loop_closed())
         }
     }
+
+    /// True if the loop is closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.inbox.mailbox().is_closed()
+    }
+
+    /// True if both reach the same loop.
+    pub(super) fn is_same(&self, other: &Handle) -> bool {
+        Arc::ptr_eq(&self.inbox, &other.inbox)
+    }
 }
 
 impl fmt::Debug for Handle {
@@ -69,10 +80,27 @@ pub(super) enum Message {
 
 pub(super) struct Inbox {
     mailbox: Mailbox<Message>,
+    /// Set when a signal callback was triggered.
+    has_signals: AtomicBool,
     waker: mio::Waker,
 }
 
 impl Inbox {
+    /// Makes the loop look at its signal callbacks. Async-signal-safe: it sets three atomics, and
+    /// writes to the eventfd if the loop sleeps.
+    pub(super) fn signal(&self) {
+        self.has_signals.store(true, Ordering::SeqCst);
+        if self.mailbox.knock() == Delivery::MustWake {
+            // It fails only if the descriptor is gone; in a signal handler nobody can be told.
+            let _ = self.waker.wake();
+        }
+    }
+
+    /// True if a signal callback was triggered since the last call.
+    pub(super) fn take_signals(&self) -> bool {
+        self.has_signals.swap(false, Ordering::SeqCst)
+    }
+
     /// Puts a message in, and wakes the loop if it sleeps. False if the loop is closed.
     pub(super) fn put(&self, message: Message) -> bool {
         match self.mailbox.put(message) {
@@ -99,6 +127,7 @@ static LOOPS: RwLock<Slab<Arc<Inbox>>> = RwLock::new(Slab::new());
 pub(super) fn register(waker: mio::Waker) -> Result<(u16, Arc<Inbox>)> {
     let inbox = Arc::new(Inbox {
         mailbox: Mailbox::new(),
+        has_signals: AtomicBool::new(false),
         waker,
     });
     let mut loops = LOOPS.write().unwrap_or_else(PoisonError::into_inner);

@@ -12,8 +12,8 @@ use std::rc::Rc;
 
 use mio::unix::SourceFd;
 
+use super::IoLoop;
 use super::sources::SourceKey;
-use super::{IoLoop, callback};
 use crate::error::{Error, Result};
 
 /// What a handler waits for, and what it is told.
@@ -100,8 +100,9 @@ impl IoLoop {
     /// # Errors
     ///
     /// If the descriptor has a handler on this loop already (use
-    /// [`update_handler`](Self::update_handler)), if `interest` names neither `READ` nor `WRITE`, or
-    /// if the system cannot poll such a descriptor (a plain file).
+    /// [`update_handler`](Self::update_handler)), if `interest` names neither `READ` nor `WRITE`, if
+    /// the loop is closed, or if the system cannot poll such a descriptor (a plain file, or one that
+    /// is closed).
     pub fn add_handler(
         &self,
         fd: &impl AsRawFd,
@@ -110,6 +111,9 @@ impl IoLoop {
     ) -> Result<()> {
         let fd = fd.as_raw_fd();
         let wanted = interest.to_mio()?;
+        if self.core.closed.get() {
+            return Err(Error::loop_closed());
+        }
         if self.core.handlers.borrow().by_fd.contains_key(&fd) {
             return Err(Error::handler_exists(fd));
         }
@@ -127,6 +131,50 @@ impl IoLoop {
         };
         self.core.handlers.borrow_mut().by_fd.insert(fd, entry);
         Ok(())
+    }
+
+    /// As [`add_handler`](Self::add_handler), for an object that the loop keeps.
+    ///
+    /// The handler is called with the object. The loop holds it until the handler is removed or the
+    /// loop closed, and drops it then: unless somebody else holds it, its descriptor is closed. That
+    /// is Rust's form of what Tornado has `close(all_fds=True)`, `split_fd` and `close_fd` for: who
+    /// owns a descriptor closes it, by being dropped. A handler of `add_handler` borrows, and its
+    /// descriptor stays open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use squall::{Interest, IoLoop};
+    /// use std::io::{Read, Write};
+    /// use std::os::unix::net::UnixStream;
+    /// use std::rc::Rc;
+    ///
+    /// let (ours, mut theirs) = UnixStream::pair()?;
+    /// let io_loop = IoLoop::current();
+    /// let inside = io_loop.clone();
+    /// io_loop.add_source(Rc::new(ours), Interest::READ, move |socket, _| {
+    ///     let mut byte = [0];
+    ///     socket.as_ref().read_exact(&mut byte).expect("it is readable");
+    ///     inside.remove_handler(&**socket);
+    ///     inside.stop();
+    /// })?;
+    /// theirs.write_all(b"x")?;
+    /// io_loop.start()?;
+    /// assert_eq!(theirs.read(&mut [0])?, 0, "the socket was dropped with its handler");
+    /// # Ok::<(), squall::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`add_handler`](Self::add_handler); the loop does not hold the object then.
+    pub fn add_source<S: AsRawFd + 'static>(
+        &self,
+        source: Rc<S>,
+        interest: Interest,
+        handler: impl Fn(&Rc<S>, Interest) + 'static,
+    ) -> Result<()> {
+        let kept = source.clone();
+        self.add_handler(&*source, interest, move |_, told| handler(&kept, told))
     }
 
     /// Changes what a descriptor's handler waits for.
@@ -169,7 +217,7 @@ impl IoLoop {
         };
         let told = Interest(Interest::of(event).0 & (interest | Interest::ERROR).0);
         if told != Interest(0) {
-            callback::run(|| handler(fd, told));
+            self.run_callback(|| handler(fd, told));
         }
         self.rearm(fd);
     }

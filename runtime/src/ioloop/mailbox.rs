@@ -67,6 +67,18 @@ impl<M> Mailbox<M> {
             // A swap rather than a store: loom may place a store before a swap that did not see it.
             self.has_mail.swap(true, Ordering::SeqCst);
         }
+        self.rouse()
+    }
+
+    /// Makes the loop look without a message: what it looks at is told otherwise.
+    ///
+    /// Takes no lock, so it may be called in a signal handler.
+    pub(super) fn knock(&self) -> Delivery {
+        self.has_mail.swap(true, Ordering::SeqCst);
+        self.rouse()
+    }
+
+    fn rouse(&self) -> Delivery {
         match self.sleeping.swap(false, Ordering::SeqCst) {
             true => Delivery::MustWake,
             false => Delivery::Seen,
@@ -98,6 +110,10 @@ impl<M> Mailbox<M> {
 
     pub(super) fn has_mail(&self) -> bool {
         self.has_mail.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().is_none()
     }
 
     /// Closes it, and returns what was in it.

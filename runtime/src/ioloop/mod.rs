@@ -11,13 +11,19 @@
 //! the registered descriptors, `handle` the way in from other threads, `clock` the time. The loop
 //! has not heard of coroutines: it runs what implements `Resume`.
 
+mod add_future;
 pub(crate) mod callback;
+mod child_exit;
 mod clock;
 mod handle;
 mod handlers;
 mod mailbox;
+mod main_loop;
+mod periodic;
 pub(crate) mod ready;
 mod replies;
+mod run_sync;
+mod signals;
 mod sleep;
 pub(crate) mod sources;
 pub(crate) mod timers;
@@ -25,32 +31,35 @@ mod tokio_context;
 mod turn;
 pub(crate) mod waker;
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 pub use callback::CallbackResult;
+pub(crate) use child_exit::ChildExit;
 pub use handle::Handle;
 pub use handlers::Interest;
+pub use periodic::PeriodicCallback;
+pub use signals::{SignalCallback, Signals, on_signal};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timers::Timeout;
 
 use crate::coro::context;
 use crate::coro::task::Resume;
 use crate::error::{Error, Result};
-use callback::Callback;
+use callback::{Callback, ErrorHook};
 use clock::Clock;
 use handle::Inbox;
 use handlers::Handlers;
 use ready::Ready;
 use replies::Replies;
+use signals::SignalCallbacks;
 use sources::Sources;
 use timers::{Action, Timers};
 
@@ -100,6 +109,10 @@ struct Core {
     handlers: RefCell<Handlers>,
     inbox: Arc<Inbox>,
     replies: RefCell<Replies>,
+    signals: RefCell<SignalCallbacks>,
+    error_hook: RefCell<Option<ErrorHook>>,
+    /// What a layer above keeps for this loop: its default executor.
+    executor: RefCell<Option<Rc<dyn Any>>>,
     running: Cell<bool>,
     stopping: Cell<bool>,
     closed: Cell<bool>,
@@ -154,6 +167,9 @@ impl IoLoop {
             handlers: RefCell::default(),
             inbox,
             replies: RefCell::default(),
+            signals: RefCell::default(),
+            error_hook: RefCell::default(),
+            executor: RefCell::default(),
             running: Cell::new(false),
             stopping: Cell::new(false),
             closed: Cell::new(false),
@@ -223,66 +239,15 @@ impl IoLoop {
         self.core.stopping.set(true);
     }
 
-    /// Runs the loop until the future that `f` returns is done, and returns its result.
-    ///
-    /// `f` is called with the loop current, so a coroutine that it calls starts on it. What other
-    /// coroutines do meanwhile goes on; they stay suspended when this returns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use squall::{IoLoop, yield_};
-    ///
-    /// #[squall::coroutine]
-    /// fn answer() -> u32 {
-    ///     yield_!(squall::moment());
-    ///     42
-    /// }
-    ///
-    /// assert_eq!(IoLoop::current().run_sync(answer), 42);
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// If the loop runs already, is closed, is closed or stopped before the future is done, or if the
-    /// system's poll fails; and with the panic of the future.
-    pub fn run_sync<F: IntoFuture>(&self, f: impl FnOnce() -> F) -> F::Output {
-        let running = Running::enter(self).expect("run_sync is called on a loop at rest");
-        let mut future = pin!(f().into_future());
-        let root = Rc::new(Root {
-            io_loop: self.downgrade(),
-        });
-        self.core.root_woken.set(true);
-        let slot = self.core.ready.insert(root);
-        let _slot = scope_guard(|| self.core.ready.remove(slot));
-        let waker = ready::waker(self.core.id, slot);
-        let mut cx = Context::from_waker(&waker);
-        loop {
-            if self.core.root_woken.take() {
-                context::with(|context| context.refill());
-                if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
-                    // A stop in its last turn concerns this run, not the next.
-                    self.core.stopping.set(false);
-                    drop(running);
-                    return value;
-                }
-            }
-            if self.core.stopping.take() {
-                panic!("the loop was stopped before run_sync's future was done");
-            }
-            self.turn().expect("the system's poll works");
-            let closed = self.core.closed.get();
-            assert!(
-                !closed,
-                "the loop was closed before run_sync's future was done"
-            );
-        }
-    }
-
     /// Queues a callback for the next turn.
     ///
-    /// It runs from the loop, never inside this call; a panic in it is logged, and the loop goes on.
+    /// It runs from the loop, never inside this call; a panic in it is logged (or goes to the
+    /// [hook](Self::set_callback_error_hook)), and the loop goes on. On a closed loop the callback is
+    /// dropped.
     pub fn add_callback(&self, callback: impl FnOnce() + 'static) {
+        if self.core.closed.get() {
+            return;
+        }
         (self.core.callbacks.borrow_mut()).push_back(Box::new(callback));
     }
 
@@ -324,8 +289,12 @@ impl IoLoop {
 
     /// Calls `callback` at `deadline`, from the loop.
     ///
-    /// Equal deadlines run in the order in which they were set.
+    /// Equal deadlines run in the order in which they were set; one that has passed is due in the
+    /// next turn. On a closed loop the callback is dropped, and the answer names no timeout.
     pub fn call_at(&self, deadline: Instant, callback: impl FnOnce() + 'static) -> Timeout {
+        if self.core.closed.get() {
+            return Timeout::NONE;
+        }
         self.insert_timer(deadline, Action::Call(Box::new(callback)))
     }
 
@@ -348,7 +317,9 @@ impl IoLoop {
 
     /// Ends the loop: drops all that waits on it, coroutines, callbacks, timers and handlers.
     ///
-    /// Destructors of suspended coroutines run. Streams that are held elsewhere get errors.
+    /// Destructors of suspended coroutines run. Streams that are held elsewhere get errors. What was
+    /// given to [`add_source`](Self::add_source) is dropped, and so its descriptors are closed;
+    /// Tornado's `close(all_fds=True)`.
     pub fn close(&self) {
         self.core.close();
     }
@@ -373,6 +344,17 @@ impl IoLoop {
         WeakLoop {
             core: Rc::downgrade(&self.core),
         }
+    }
+
+    /// What [`set_executor`](Self::set_executor) keeps.
+    pub(crate) fn executor(&self) -> Option<Rc<dyn Any>> {
+        self.core.executor.borrow().clone()
+    }
+
+    /// Keeps what the layer above has as this loop's executor.
+    pub(crate) fn set_executor(&self, executor: Rc<dyn Any>) {
+        let old = self.core.executor.replace(Some(executor));
+        drop(old);
     }
 
     pub(crate) fn registry(&self) -> &mio::Registry {
@@ -438,9 +420,13 @@ impl Core {
         // What is dropped may add more, so each is taken out before it is dropped.
         self.ready.clear();
         drop(self.callbacks.take());
-        drop(self.timers.replace(Timers::new(self.clock.now())));
+        let timers = self.timers.borrow_mut().clear();
+        drop(timers);
         drop(self.handlers.take());
         drop(self.replies.take());
+        drop(self.signals.take());
+        drop(self.error_hook.take());
+        drop(self.executor.take());
         drop(self.sources.take());
     }
 }
@@ -449,22 +435,6 @@ impl Drop for Core {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// The future of `run_sync`, as the run queue sees it.
-struct Root {
-    io_loop: WeakLoop,
-}
-
-impl Resume for Root {
-    fn resume(&self, _: &Waker) -> bool {
-        if let Some(io_loop) = self.io_loop.upgrade() {
-            io_loop.core.root_woken.set(true);
-        }
-        false
-    }
-
-    fn abandon(&self) {}
 }
 
 /// Marks a loop as running, and as current, until it is dropped.
@@ -500,17 +470,6 @@ impl Drop for Running {
         context::with(|context| context.now.set(None));
         CURRENT.set(self.previous.take());
     }
-}
-
-/// Calls `f` when the answer is dropped.
-fn scope_guard<F: FnMut()>(f: F) -> impl Drop {
-    struct Guard<F: FnMut()>(F);
-    impl<F: FnMut()> Drop for Guard<F> {
-        fn drop(&mut self) {
-            (self.0)();
-        }
-    }
-    Guard(f)
 }
 
 impl From<Error> for io::Error {

@@ -1,24 +1,9 @@
 //! Timers of one loop.
 //!
-//! A timer is a deadline and what to do then. The next ones to fire, up to the *horizon*, are in a
-//! binary heap ordered by (deadline, sequence), so that equal deadlines fire in the order they were
-//! set. All later ones are in the buckets of a wheel, unordered: most timers are time-outs that are
-//! removed long before they would fire, and to set and remove one there is a push on a list and a
-//! cut out of it.
-//!
-//! ```text
-//!                horizon
-//!   ── heap ───────┤├─ level 0 ─┤├──── level 1 ────┤├──────── level 2 ────────┤ …
-//!   sorted            64 buckets     64 buckets          64 buckets
-//!                     of 1 tick      of 64 ticks         of 4096 ticks
-//! ```
-//!
-//! When the heap is empty the horizon moves on to the next bucket that is not, and the bucket's
-//! timers move to lower levels or the heap: each at most once a level. The horizon may run ahead of
-//! the time; what is set for earlier than the horizon goes into the heap.
-//!
-//! Removing a timer that is in the heap leaves its deadline there; the heap is swept when more than
-//! half of it is dead.
+//! A timer is a deadline and what to do then. Deadlines live in a binary heap ordered by
+//! (deadline, sequence), so that equal ones fire in the order they were set; the actions live in a
+//! slab. Removing a timer empties its slot and leaves its deadline in the heap, which is swept when
+//! more than half of it is dead.
 //!
 //! The module never reads a clock: `turn` hands it `now`. Tests hand it any `now`.
 
@@ -38,6 +23,14 @@ pub struct Timeout {
     slot: u32,
 }
 
+impl Timeout {
+    /// Names no timer.
+    pub(super) const NONE: Timeout = Timeout {
+        sequence: 0,
+        slot: u32::MAX,
+    };
+}
+
 /// What happens at a deadline.
 pub(crate) enum Action {
     Call(Callback),
@@ -45,92 +38,45 @@ pub(crate) enum Action {
 }
 
 pub(crate) struct Timers {
-    timers: Slab<Timer>,
-    /// Invariant: holds every timer up to the horizon once, and `dead` entries whose timer is gone.
-    near: BinaryHeap<Reverse<Near>>,
+    /// Invariant: holds every live timer once, and `dead` entries whose slot is gone.
+    deadlines: BinaryHeap<Reverse<Entry>>,
+    actions: Slab<(u64, Action)>,
     dead: usize,
-    /// The tick up to which timers are in `near`; those of later ticks are in the wheel.
-    horizon: u64,
-    /// A bit for each bucket of a level that is not empty. Invariant: on each level it is later than
-    /// the horizon's bucket.
-    occupied: [u64; LEVELS],
-    /// The first timer of each bucket that is not empty.
-    heads: [[u32; BUCKETS]; LEVELS],
     sequence: u64,
     /// What deadlines are counted from.
     base: Instant,
-    /// The tick of the latest `now`: where the horizon goes back to when no timer is set.
-    floor: u64,
 }
 
-struct Timer {
-    sequence: u64,
-    /// In nanoseconds; see `Timers::nanos`.
-    deadline: u64,
-    action: Action,
-    /// The one before in the bucket, `FIRST` with the bucket's number, or `NEAR` if it is in the heap.
-    previous: u32,
-    /// The one after in the bucket, or `LAST`.
-    next: u32,
-}
-
-/// A timer in the heap, in the order in which they fire.
+/// A timer in the order in which they fire; in nanoseconds, to be small and quick to compare.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Near {
-    deadline: u64,
+struct Entry {
+    nanos: u64,
     timeout: Timeout,
 }
-
-/// A tick is 2^20 nanoseconds, about a millisecond.
-const TICK_BITS: u32 = 20;
-const LEVEL_BITS: u32 = 6;
-const BUCKETS: usize = 1 << LEVEL_BITS;
-/// Enough for every tick of 64 - 20 bits.
-const LEVELS: usize = 8;
-
-const NEAR: u32 = u32::MAX;
-const LAST: u32 = u32::MAX;
-const FIRST: u32 = 1 << 31;
 
 /// Where `base` lies among the nanoseconds, so that deadlines before it can be told apart, too.
 const BASE: u64 = 1 << 62;
 
 impl Timers {
-    /// Timers of a loop whose time is `now`.
-    pub(crate) fn new(now: Instant) -> Timers {
-        let floor = BASE >> TICK_BITS;
+    /// Timers that count from `base`, about when they are made.
+    pub(crate) fn new(base: Instant) -> Timers {
         Timers {
-            timers: Slab::new(),
-            near: BinaryHeap::new(),
+            deadlines: BinaryHeap::new(),
+            actions: Slab::new(),
             dead: 0,
-            horizon: floor,
-            occupied: [0; LEVELS],
-            heads: [[LAST; BUCKETS]; LEVELS],
             sequence: 0,
-            base: now,
-            floor,
+            base,
         }
     }
 
     pub(crate) fn insert(&mut self, deadline: Instant, action: Action) -> Timeout {
-        if self.timers.is_empty() {
-            self.near.clear();
-            self.dead = 0;
-            self.horizon = self.floor;
-        }
         self.sequence += 1;
-        let (sequence, deadline) = (self.sequence, self.nanos(deadline));
-        let slot = self.timers.insert(Timer {
-            sequence,
-            deadline,
-            action,
-            previous: NEAR,
-            next: LAST,
-        });
-        let slot = u32::try_from(slot).expect("fewer than 2^31 timers are set");
-        assert!(slot < FIRST, "fewer than 2^31 timers are set");
+        let sequence = self.sequence;
+        let slot = self.actions.insert((sequence, action));
+        let slot = u32::try_from(slot).expect("fewer than 2^32 timers are set");
         let timeout = Timeout { sequence, slot };
-        self.place(Near { deadline, timeout });
+        let nanos = self.nanos(deadline);
+        self.deadlines.push(Reverse(Entry { nanos, timeout }));
         timeout
     }
 
@@ -138,21 +84,16 @@ impl Timers {
         if !self.contains(timeout) {
             return None;
         }
-        let timer = self.timers.remove(timeout.slot as usize);
-        if timer.previous == NEAR {
-            self.dead += 1;
-            if self.dead > 64 && self.dead > self.near.len() / 2 {
-                self.sweep();
-            }
-        } else {
-            self.unlink(timer.previous, timer.next);
+        let (_, action) = self.actions.remove(timeout.slot as usize);
+        self.dead += 1;
+        if self.dead > 64 && self.dead > self.deadlines.len() / 2 {
+            self.sweep();
         }
-        Some(timer.action)
+        Some(action)
     }
 
     pub(crate) fn contains(&self, timeout: Timeout) -> bool {
-        (self.timers.get(timeout.slot as usize))
-            .is_some_and(|timer| timer.sequence == timeout.sequence)
+        (self.actions.get(timeout.slot as usize)).is_some_and(|(seq, _)| *seq == timeout.sequence)
     }
 
     /// Makes a timer wake `waker`. False if it is not set any more.
@@ -160,7 +101,7 @@ impl Timers {
         if !self.contains(timeout) {
             return false;
         }
-        match &mut self.timers[timeout.slot as usize].action {
+        match &mut self.actions[timeout.slot as usize].1 {
             Action::Wake(old) => old.clone_from(waker),
             action => *action = Action::Wake(waker.clone()),
         }
@@ -168,15 +109,24 @@ impl Timers {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.timers.len()
+        self.actions.len()
     }
 
-    /// The next deadline.
+    /// Takes all timers out, to be dropped when nothing is borrowed. No number is used again.
+    pub(crate) fn clear(&mut self) -> Timers {
+        let empty = Timers {
+            sequence: self.sequence,
+            ..Timers::new(self.base)
+        };
+        std::mem::replace(self, empty)
+    }
+
+    /// The next deadline that is not dead.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
-        let next = self.next()?;
-        let since_base = Duration::from_nanos(next.deadline.saturating_sub(BASE));
-        let before_base = Duration::from_nanos(BASE.saturating_sub(next.deadline));
-        Some(self.base + since_base - before_base)
+        let nanos = self.next()?.nanos;
+        let after = Duration::from_nanos(nanos.saturating_sub(BASE));
+        let before = Duration::from_nanos(BASE.saturating_sub(nanos));
+        Some(self.base + after - before)
     }
 
     /// The last timer that has been set; those set from now on come after it.
@@ -186,112 +136,30 @@ impl Timers {
 
     /// Takes the next timer that is due at `now` and not newer than `newest`.
     pub(crate) fn pop_due(&mut self, now: Instant, newest: u64) -> Option<Action> {
-        let now = self.nanos(now);
-        self.floor = now >> TICK_BITS;
-        let Near { deadline, timeout } = self.next()?;
-        if deadline > now || timeout.sequence > newest {
+        let Entry { nanos, timeout } = self.next()?;
+        if nanos > self.nanos(now) || timeout.sequence > newest {
             return None;
         }
-        self.near.pop();
-        Some(self.timers.remove(timeout.slot as usize).action)
+        self.deadlines.pop();
+        Some(self.actions.remove(timeout.slot as usize).1)
     }
 
-    /// The next timer, which is in the heap then.
-    fn next(&mut self) -> Option<Near> {
-        loop {
-            while let Some(&Reverse(next)) = self.near.peek() {
-                if self.contains(next.timeout) {
-                    return Some(next);
-                }
-                self.near.pop();
-                self.dead -= 1;
+    /// The next entry that is not dead; it stays.
+    fn next(&mut self) -> Option<Entry> {
+        while let Some(&Reverse(entry)) = self.deadlines.peek() {
+            if self.contains(entry.timeout) {
+                return Some(entry);
             }
-            if !self.advance() {
-                return None;
-            }
+            self.deadlines.pop();
+            self.dead -= 1;
         }
-    }
-
-    /// Moves the horizon on to the next bucket, and its timers to where they belong then. False if
-    /// the wheel is empty.
-    fn advance(&mut self) -> bool {
-        let Some(level) = self.occupied.iter().position(|buckets| *buckets != 0) else {
-            return false;
-        };
-        let bucket = self.occupied[level].trailing_zeros();
-        self.occupied[level] &= !(1 << bucket);
-        let first = self.heads[level][bucket as usize];
-        let shift = level as u32 * LEVEL_BITS;
-        let above = self.horizon >> (shift + LEVEL_BITS) << (shift + LEVEL_BITS);
-        self.horizon = above | u64::from(bucket) << shift;
-        let only = &self.timers[first as usize];
-        if only.next == LAST {
-            // Nothing is earlier: the way through the levels can be left out.
-            self.horizon = only.deadline >> TICK_BITS;
-        }
-        let mut slot = first;
-        while slot != LAST {
-            let timer = &mut self.timers[slot as usize];
-            let next = timer.next;
-            timer.previous = NEAR;
-            let sequence = timer.sequence;
-            let timeout = Timeout { sequence, slot };
-            let deadline = timer.deadline;
-            self.place(Near { deadline, timeout });
-            slot = next;
-        }
-        true
-    }
-
-    /// Puts a timer into the heap, or first into its bucket.
-    fn place(&mut self, timer: Near) {
-        let tick = timer.deadline >> TICK_BITS;
-        if tick <= self.horizon {
-            self.near.push(Reverse(timer));
-            return;
-        }
-        // The highest bit in which it differs from the horizon.
-        let level = (tick ^ self.horizon).ilog2() / LEVEL_BITS;
-        let bucket = (tick >> (level * LEVEL_BITS)) as usize & (BUCKETS - 1);
-        let number = level << LEVEL_BITS | bucket as u32;
-        let level = level as usize;
-        let is_empty = self.occupied[level] & (1 << bucket) == 0;
-        let next = if is_empty {
-            LAST
-        } else {
-            self.heads[level][bucket]
-        };
-        self.occupied[level] |= 1 << bucket;
-        let slot = timer.timeout.slot;
-        self.heads[level][bucket] = slot;
-        let timer = &mut self.timers[slot as usize];
-        (timer.previous, timer.next) = (FIRST | number, next);
-        if next != LAST {
-            self.timers[next as usize].previous = slot;
-        }
-    }
-
-    /// Closes the gap that a timer leaves in its bucket.
-    fn unlink(&mut self, previous: u32, next: u32) {
-        if next != LAST {
-            self.timers[next as usize].previous = previous;
-        }
-        if previous & FIRST == 0 {
-            self.timers[previous as usize].next = next;
-            return;
-        }
-        let number = (previous & !FIRST) as usize;
-        let (level, bucket) = (number >> LEVEL_BITS, number & (BUCKETS - 1));
-        self.heads[level][bucket] = next;
-        if next == LAST {
-            self.occupied[level] &= !(1 << bucket);
-        }
+        None
     }
 
     fn sweep(&mut self) {
-        let timers = &self.timers;
-        self.near.retain(|Reverse(Near { timeout, .. })| {
-            (timers.get(timeout.slot as usize)).is_some_and(|t| t.sequence == timeout.sequence)
+        let actions = &self.actions;
+        self.deadlines.retain(|Reverse(Entry { timeout, .. })| {
+            (actions.get(timeout.slot as usize)).is_some_and(|(seq, _)| *seq == timeout.sequence)
         });
         self.dead = 0;
     }
@@ -352,7 +220,7 @@ mod tests {
             assert!(timers.remove(timeout).is_some());
             assert!(timers.remove(timeout).is_none(), "removed twice");
         }
-        assert!(timers.near.len() < 140, "{}", timers.near.len());
+        assert!(timers.deadlines.len() < 140, "{}", timers.deadlines.len());
         run(&mut timers, start + Duration::from_secs(2));
         assert_eq!(*log.borrow(), [7]);
         assert!(!timers.contains(keep));
@@ -385,7 +253,7 @@ mod tests {
 
     #[test]
     fn deadlines_of_all_sizes_fire_in_order_whatever_is_removed() {
-        // As a sorted map has them. Steps of all sizes, so that every level is used.
+        // As a sorted map has them.
         let base = Instant::now();
         let start = base + Duration::from_secs(10);
         let mut timers = Timers::new(start);
@@ -457,8 +325,8 @@ mod tests {
     }
 
     #[test]
-    fn timer_takes_six_words() {
-        assert_eq!(size_of::<Timer>(), 48);
-        assert_eq!(size_of::<Reverse<Near>>(), 24);
+    fn timer_takes_seven_words() {
+        assert_eq!(size_of::<Reverse<Entry>>(), 24);
+        assert_eq!(size_of::<(u64, Action)>(), 32);
     }
 }

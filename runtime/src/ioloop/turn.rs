@@ -11,10 +11,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::IoLoop;
 use super::handle::Message;
 use super::sources::Dispatch;
 use super::timers::Action;
-use super::{IoLoop, callback};
 use crate::coro::context;
 use crate::error::Result;
 
@@ -54,7 +54,11 @@ impl IoLoop {
         if !self.core.inbox.mailbox().has_mail() {
             return;
         }
-        for message in self.core.inbox.mailbox().take() {
+        let messages = self.core.inbox.mailbox().take();
+        if self.core.inbox.take_signals() {
+            self.queue_signal_callbacks();
+        }
+        for message in messages {
             match message {
                 Message::Call(f) => self.core.callbacks.borrow_mut().push_back(f),
                 Message::Wake(id) => {
@@ -70,7 +74,7 @@ impl IoLoop {
         for _ in 0..queued {
             let next = self.core.callbacks.borrow_mut().pop_front();
             let Some(next) = next else { return };
-            callback::run(next);
+            self.run_callback(next);
         }
     }
 
@@ -84,7 +88,7 @@ impl IoLoop {
         loop {
             let due = self.core.timers.borrow_mut().pop_due(now, newest);
             match due {
-                Some(Action::Call(f)) => callback::run(f),
+                Some(Action::Call(f)) => self.run_callback(f),
                 Some(Action::Wake(waker)) => waker.wake(),
                 None => return,
             }

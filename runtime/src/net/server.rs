@@ -14,7 +14,7 @@ use super::stream::IoStream;
 use crate::coro::deferred::Deferred;
 use crate::error::Result;
 use crate::ioloop::sources::{Direction, Registration};
-use crate::ioloop::{CallbackResult, IoLoop, callback, sleep};
+use crate::ioloop::{CallbackResult, IoLoop, sleep};
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
@@ -129,7 +129,9 @@ fn accept_loop<R: CallbackResult, H: Fn(IoStream, SocketAddr) -> R>(
     let mut batch = 0;
     loop {
         match crate::yield_!(server.accept()) {
-            Ok((stream, peer)) => callback::run(|| handle(stream, peer).detach()),
+            Ok((stream, peer)) => {
+                IoLoop::current().run_callback(|| handle(stream, peer).detach());
+            }
             Err(error) if is_one_connection(&error) => {}
             Err(error) if is_exhaustion(&error) => {
                 tracing::warn!(target: "squall", "accepting pauses, as {error}");
