@@ -1,11 +1,11 @@
 //! Threads for what blocks: results, panics, parallel calls, calls that nobody waits for.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use squall::{Deferred, IoLoop, catch_panic, run_in_executor, sleep, yield_};
+use squall::{Deferred, IoLoop, ThreadPool, catch_panic, run_in_executor, sleep, yield_};
 
 use crate::support::{Trace, capture_logs, run};
 
@@ -71,7 +71,7 @@ fn panic_of_the_function_is_resumed_at_the_yield() {
 
 // tornado: ioloop_test.py 6: test_run_in_executor_gen, test_run_in_executor_native (I48)
 #[test]
-fn two_calls_that_need_each_other_run_in_parallel() {
+fn i48_two_calls_that_need_each_other_run_in_parallel() {
     let got = ends(|| {
         run(|| {
             let (to_second, from_first) = mpsc::channel();
@@ -250,4 +250,77 @@ fn panic_that_goes_through_run_sync_leaves_the_loop_at_rest() {
         assert_eq!(io_loop.run_sync(|| run_in_executor(|| 2)).unwrap(), 2);
         IoLoop::clear_current();
     });
+}
+
+// Pools.
+
+// tornado: ioloop_test.py 6: test_set_default_executor (I49)
+#[squall::test]
+fn i49_run_in_executor_uses_the_loops_default_pool() {
+    let name = || thread::current().id();
+    let pool = ThreadPool::new(1).unwrap();
+    let own = yield_!(pool.submit(name)).unwrap();
+    assert_ne!(yield_!(run_in_executor(name)).unwrap(), own);
+    IoLoop::current().set_default_executor(pool.clone());
+    assert_eq!(yield_!(run_in_executor(name)).unwrap(), own);
+    // Another one takes its place.
+    IoLoop::current().set_default_executor(ThreadPool::new(1).unwrap());
+    assert_ne!(yield_!(run_in_executor(name)).unwrap(), own);
+}
+
+#[squall::test]
+fn pool_runs_no_more_calls_at_a_time_than_it_has_threads() {
+    let pool = ThreadPool::new(2).unwrap();
+    let running = Arc::new(Mutex::new((0, 0)));
+    let calls: Vec<_> = (0..20)
+        .map(|n| {
+            let running = running.clone();
+            pool.submit(move || {
+                {
+                    let mut running = running.lock().unwrap();
+                    running.0 += 1;
+                    running.1 = running.0.max(running.1);
+                }
+                thread::sleep(Duration::from_millis(2));
+                running.lock().unwrap().0 -= 1;
+                n
+            })
+        })
+        .collect();
+    assert_eq!(yield_!(calls).unwrap(), (0..20).collect::<Vec<_>>());
+    assert_eq!(running.lock().unwrap().1, 2);
+}
+
+#[squall::test]
+fn pool_that_is_shut_down_ends_what_it_has_and_takes_no_more() {
+    let pool = ThreadPool::new(1).unwrap();
+    let (release, wait) = mpsc::channel::<()>();
+    let first = pool.submit(move || wait.recv().is_err());
+    let queued = pool.clone().submit(|| 2);
+    pool.shutdown();
+    pool.shutdown();
+    let refused = yield_!(pool.submit(|| 3)).unwrap_err();
+    assert_eq!(refused.to_string(), "the thread pool was shut down");
+    drop(release);
+    assert!(yield_!(first).unwrap());
+    assert_eq!(yield_!(queued).unwrap(), 2);
+    // A pool that nobody has any more does the same.
+    let pool = ThreadPool::new(1).unwrap();
+    let calls = [pool.submit(|| 4), pool.submit(|| 5)];
+    drop(pool);
+    assert_eq!(yield_!(calls).unwrap(), [4, 5]);
+}
+
+#[squall::test]
+fn panic_in_a_pool_goes_to_the_yield_and_its_thread_goes_on() {
+    let pool = ThreadPool::new(1).unwrap();
+    let panicked = yield_!(catch_panic(pool.submit(|| panic!("on it")))).unwrap_err();
+    assert_eq!(panicked.message(), "on it");
+    assert_eq!(yield_!(pool.submit(|| 1)).unwrap(), 1);
+}
+
+#[test]
+fn pool_of_no_threads_is_an_error() {
+    let error = ThreadPool::new(0).unwrap_err();
+    assert_eq!(error.to_string(), "a thread pool has one thread at least");
 }

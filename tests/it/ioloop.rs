@@ -75,7 +75,7 @@ fn timers(io_loop: &IoLoop) -> String {
 
 // tornado: ioloop_test.py test_add_callback_wakeup (I1, I2)
 #[test]
-fn callback_added_by_a_callback_waits_for_the_next_turn_without_a_sleep() {
+fn i1_i2_callback_added_by_a_callback_waits_for_the_next_turn_without_a_sleep() {
     let trace = Trace::new();
     start(|io_loop| {
         let (inner, outer) = (trace.clone(), trace.clone());
@@ -102,7 +102,7 @@ fn callback_added_by_a_callback_waits_for_the_next_turn_without_a_sleep() {
 
 // tornado: ioloop.py PollIOLoop.start (I24)
 #[test]
-fn turn_runs_callbacks_then_timers_then_coroutines_then_handlers() {
+fn i24_turn_runs_callbacks_then_timers_then_coroutines_then_handlers() {
     #[squall::coroutine]
     fn resumed(trace: Trace) {
         yield_!(());
@@ -128,7 +128,7 @@ fn turn_runs_callbacks_then_timers_then_coroutines_then_handlers() {
 
 // tornado: ioloop.py PollIOLoop.start (I1, I23)
 #[test]
-fn what_a_phase_adds_to_itself_waits_for_the_next_turn() {
+fn i1_i23_what_a_phase_adds_to_itself_waits_for_the_next_turn() {
     #[squall::coroutine]
     fn child(trace: Trace) {
         yield_!(());
@@ -236,7 +236,7 @@ fn callbacks_run_in_the_order_in_which_they_were_added() {
 
 // tornado: ioloop_test.py test_exception_logging (I8)
 #[test]
-fn panic_in_a_callback_a_timer_or_a_handler_is_logged_and_the_loop_goes_on() {
+fn i8_panic_in_a_callback_a_timer_or_a_handler_is_logged_and_the_loop_goes_on() {
     let trace = Trace::new();
     let (ready, mut peer) = pair();
     peer.write_all(b"x").unwrap();
@@ -277,7 +277,7 @@ fn panic_in_a_callback_a_timer_or_a_handler_is_logged_and_the_loop_goes_on() {
 
 // tornado: ioloop.py PollIOLoop.stop (I25)
 #[test]
-fn stop_lets_the_turns_callbacks_run_and_keeps_those_added_later() {
+fn i25_stop_lets_the_turns_callbacks_run_and_keeps_those_added_later() {
     let trace = Trace::new();
     let io_loop = virtual_loop();
     let (stopper, steps) = (io_loop.clone(), trace.clone());
@@ -299,7 +299,7 @@ fn stop_lets_the_turns_callbacks_run_and_keeps_those_added_later() {
 
 // tornado: ioloop.py PollIOLoop.start, 4.5 (I26)
 #[test]
-fn stop_before_start_makes_the_next_start_return_at_once() {
+fn i26_stop_before_start_makes_the_next_start_return_at_once() {
     let trace = Trace::new();
     let io_loop = virtual_loop();
     io_loop.add_callback(step(&trace, "callback"));
@@ -327,7 +327,7 @@ fn stop_from_another_thread_ends_a_sleeping_loop() {
 
 // tornado: ioloop_test.py test_reentrant (I27)
 #[test]
-fn start_inside_a_callback_is_an_error() {
+fn i27_start_inside_a_callback_is_an_error() {
     let error = Rc::new(RefCell::new(None));
     let seen = error.clone();
     start(|io_loop| {
@@ -383,7 +383,7 @@ fn loop_that_runs_inside_another_ones_callback_is_current_meanwhile() {
 
 // tornado: ioloop_test.py test_default_current (I30)
 #[test]
-fn first_current_loop_of_a_thread_stays_current() {
+fn i30_first_current_loop_of_a_thread_stays_current() {
     IoLoop::clear_current();
     assert!(IoLoop::try_current().is_none());
     let first = IoLoop::current();
@@ -401,7 +401,7 @@ fn first_current_loop_of_a_thread_stays_current() {
 
 // tornado: ioloop_test.py test_non_current (I31)
 #[test]
-fn loop_that_is_not_current_is_so_only_while_it_runs() {
+fn i31_loop_that_is_not_current_is_so_only_while_it_runs() {
     IoLoop::clear_current();
     let io_loop = virtual_loop();
     assert!(IoLoop::try_current().is_none(), "made, not made current");
@@ -416,7 +416,7 @@ fn loop_that_is_not_current_is_so_only_while_it_runs() {
 
 // tornado: ioloop_test.py test_force_current, without its error (I32)
 #[test]
-fn make_current_takes_the_place_of_another_loop() {
+fn i32_make_current_takes_the_place_of_another_loop() {
     let trace = Trace::new();
     let (one, two) = (virtual_loop(), virtual_loop());
     one.make_current();
@@ -432,7 +432,7 @@ fn make_current_takes_the_place_of_another_loop() {
 
 // tornado: ioloop_test.py 6: test_clear_without_current (I62)
 #[test]
-fn clear_current_without_a_current_loop_is_harmless() {
+fn i62_clear_current_without_a_current_loop_is_harmless() {
     IoLoop::clear_current();
     IoLoop::clear_current();
     assert!(IoLoop::try_current().is_none());
@@ -440,7 +440,7 @@ fn clear_current_without_a_current_loop_is_harmless() {
 
 // tornado: ioloop_test.py TestIOLoopRunSync.test_current (I43)
 #[test]
-fn loop_is_current_inside_run_sync() {
+fn i43_loop_is_current_inside_run_sync() {
     let other = virtual_loop();
     other.make_current();
     let trace = Trace::new();
@@ -457,7 +457,7 @@ fn loop_is_current_inside_run_sync() {
 
 // tornado: ioloop_test.py test_async_result, test_native_coroutine (I42)
 #[test]
-fn run_sync_gives_the_result_of_a_coroutine_or_a_future() {
+fn i42_run_sync_gives_the_result_of_a_coroutine_or_a_future() {
     #[squall::coroutine]
     fn answer() -> u32 {
         yield_!(sleep(DAY));
@@ -474,7 +474,7 @@ fn run_sync_gives_the_result_of_a_coroutine_or_a_future() {
 
 // tornado: ioloop_test.py test_sync_exception, test_async_exception (I41)
 #[test]
-fn run_sync_goes_on_with_the_panic_of_what_it_runs() {
+fn i41_run_sync_goes_on_with_the_panic_of_what_it_runs() {
     #[squall::coroutine]
     fn fail() {
         yield_!(());
@@ -492,7 +492,7 @@ fn run_sync_goes_on_with_the_panic_of_what_it_runs() {
 
 // tornado: ioloop_test.py test_reentrant, for run_sync (I27)
 #[test]
-fn run_sync_on_a_running_loop_panics() {
+fn i27_run_sync_on_a_running_loop_panics() {
     let message = run(|| async {
         let io_loop = IoLoop::current();
         let panic = panic_of(|| io_loop.run_sync(|| async {}));
@@ -508,7 +508,7 @@ fn run_sync_on_a_running_loop_panics() {
 
 // tornado: ioloop_test.py 6: test_stop_no_timeout (I46)
 #[test]
-fn stop_during_run_sync_panics() {
+fn i46_stop_during_run_sync_panics() {
     let io_loop = virtual_loop();
     let stopper = io_loop.clone();
     io_loop.call_later(DAY, move || stopper.stop());
@@ -651,7 +651,7 @@ fn destructor_may_use_the_loop_while_it_closes() {
 
 // tornado: ioloop_test.py test_add_callback_wakeup_other_thread (I3)
 #[test]
-fn callback_of_another_thread_wakes_a_sleeping_loop() {
+fn i3_callback_of_another_thread_wakes_a_sleeping_loop() {
     // Each round the loop goes to sleep, with no timer, while the thread wakes it: many rounds meet
     // every moment of falling asleep.
     const ROUNDS: u32 = 2000;
@@ -706,7 +706,7 @@ fn callbacks_of_one_thread_run_in_their_order() {
 
 // tornado: ioloop_test.py test_add_callback_while_closing (I29)
 #[test]
-fn handle_of_a_closed_loop_gives_an_error_and_drops_the_callback() {
+fn i29_handle_of_a_closed_loop_gives_an_error_and_drops_the_callback() {
     struct Tells(mpsc::Sender<thread::ThreadId>);
     impl Drop for Tells {
         fn drop(&mut self) {
@@ -731,7 +731,7 @@ fn handle_of_a_closed_loop_gives_an_error_and_drops_the_callback() {
 
 // tornado: ioloop_test.py test_add_callback_while_closing, 6: test_init_close_race (I29)
 #[test]
-fn callbacks_of_another_thread_may_race_with_close() {
+fn i29_callbacks_of_another_thread_may_race_with_close() {
     for _ in 0..100 {
         ends(|| {
             let io_loop = virtual_loop();
@@ -842,7 +842,7 @@ fn waker_outlives_its_coroutine_and_its_loop() {
 
 // tornado: ioloop_test.py test_timeout_with_arguments (I4, I19)
 #[squall::test]
-fn timers_fire_by_deadline_and_not_by_the_order_of_setting() {
+fn i4_i19_timers_fire_by_deadline_and_not_by_the_order_of_setting() {
     let io_loop = IoLoop::current();
     let trace = Trace::new();
     let begin = io_loop.time();
@@ -868,7 +868,7 @@ fn timers_fire_by_deadline_and_not_by_the_order_of_setting() {
 
 // tornado: ioloop_test.py test_timeout_with_arguments, and 4.5's heap (I19, I20)
 #[squall::test]
-fn equal_deadlines_fire_in_the_order_in_which_they_were_set() {
+fn i19_i20_equal_deadlines_fire_in_the_order_in_which_they_were_set() {
     let io_loop = IoLoop::current();
     let trace = Trace::new();
     let deadline = io_loop.time() + MS;
@@ -885,7 +885,7 @@ fn equal_deadlines_fire_in_the_order_in_which_they_were_set() {
 
 // tornado: ioloop_test.py test_remove_timeout_after_fire (I15)
 #[squall::test]
-fn timeout_that_fired_or_was_removed_can_be_removed_again() {
+fn i15_timeout_that_fired_or_was_removed_can_be_removed_again() {
     let io_loop = IoLoop::current();
     let trace = Trace::new();
     let fired = io_loop.call_later(MS, step(&trace, "fired"));
@@ -903,7 +903,7 @@ fn timeout_that_fired_or_was_removed_can_be_removed_again() {
 
 // tornado: ioloop_test.py test_remove_timeout_from_timeout (I17)
 #[squall::test]
-fn timer_that_another_due_timer_removes_does_not_run() {
+fn i17_timer_that_another_due_timer_removes_does_not_run() {
     let io_loop = IoLoop::current();
     let trace = Trace::new();
     let deadline = io_loop.time() + MS;
@@ -921,7 +921,7 @@ fn timer_that_another_due_timer_removes_does_not_run() {
 
 // tornado: ioloop_test.py test_remove_timeout_cleanup (I16)
 #[squall::test]
-fn hundred_thousand_timers_are_set_and_removed() {
+fn i16_hundred_thousand_timers_are_set_and_removed() {
     let io_loop = IoLoop::current();
     let trace = Trace::new();
     let dropped = Rc::new(());
@@ -947,7 +947,7 @@ fn hundred_thousand_timers_are_set_and_removed() {
 
 // tornado: ioloop.py PollIOLoop.start (I23)
 #[squall::test]
-fn timer_that_sets_itself_anew_lets_others_run() {
+fn i23_timer_that_sets_itself_anew_lets_others_run() {
     #[squall::coroutine]
     fn moments(trace: Trace) {
         for n in 0..3 {
@@ -1146,7 +1146,7 @@ fn hundred_thousand_coroutines_sleep_and_wake_in_the_order_of_their_deadlines() 
 
 // tornado: ioloop_test.py test_spawn_callback, test_exception_logging_future (I5, I6, I34)
 #[test]
-fn failure_of_a_spawned_coroutine_is_logged() {
+fn i5_i6_i34_failure_of_a_spawned_coroutine_is_logged() {
     #[squall::coroutine]
     fn fails() -> Result<(), String> {
         yield_!(());
@@ -1235,7 +1235,7 @@ fn polls() {
 
 // tornado: ioloop_test.py test_multiple_add, test_mixed_fd_fileobj (I10)
 #[squall::test]
-fn second_handler_of_a_descriptor_is_an_error() {
+fn i10_second_handler_of_a_descriptor_is_an_error() {
     let io_loop = IoLoop::current();
     let (a, mut b) = pair();
     let trace = Trace::new();
@@ -1257,7 +1257,7 @@ fn second_handler_of_a_descriptor_is_an_error() {
 
 // tornado: ioloop_test.py test_remove_without_add (I11)
 #[squall::test]
-fn handler_that_is_not_there_can_be_removed_but_not_updated() {
+fn i11_handler_that_is_not_there_can_be_removed_but_not_updated() {
     let io_loop = IoLoop::current();
     let (a, _b) = pair();
     io_loop.remove_handler(&a);
@@ -1287,7 +1287,7 @@ fn descriptor_that_cannot_be_polled_is_refused_and_not_kept() {
 
 // tornado: ioloop_test.py test_read_while_writeable (I12)
 #[squall::test]
-fn reader_is_told_of_reading_only() {
+fn i12_reader_is_told_of_reading_only() {
     let io_loop = IoLoop::current();
     let (a, mut b) = pair();
     let trace = Trace::new();
@@ -1304,9 +1304,9 @@ fn reader_is_told_of_reading_only() {
     check_told(&trace, "read");
 }
 
-// tornado: ioloop_test.py test_handler_callback_file_object (I13)
+// tornado: ioloop_test.py test_handler_callback_file_object, for a number (I13)
 #[squall::test]
-fn handler_is_called_again_until_all_is_read() {
+fn i13_handler_is_called_again_until_all_is_read() {
     let io_loop = IoLoop::current();
     let (a, mut b) = pair();
     b.write_all(b"abc").unwrap();
@@ -1351,7 +1351,7 @@ fn update_handler_changes_what_a_handler_waits_for() {
 
 // tornado: ioloop_test.py test_remove_handler_from_handler (I14)
 #[squall::test]
-fn handler_that_another_one_removes_in_the_same_turn_is_not_called() {
+fn i14_handler_that_another_one_removes_in_the_same_turn_is_not_called() {
     let io_loop = IoLoop::current();
     let (a, mut a_peer) = pair();
     let (b, mut b_peer) = pair();
@@ -1462,4 +1462,384 @@ fn handler_whose_descriptor_was_closed_is_removed_and_logged() {
     assert_eq!(trace.take(), ["called"]);
     assert_eq!(log.len(), 1, "{log:?}");
     assert!(log[0].starts_with("ERROR squall: the handler of descriptor"));
+}
+
+// Handlers that own.
+
+// tornado: ioloop_test.py test_handler_callback_file_object (I13)
+#[squall::test]
+fn i13_a_handler_that_owns_gets_the_same_object() {
+    let io_loop = IoLoop::current();
+    let (a, mut b) = pair();
+    let a = Rc::new(a);
+    let (trace, same) = (Trace::new(), a.clone());
+    let seen = trace.clone();
+    let handler = move |source: &Rc<UnixStream>, _| {
+        seen.add(format!("same: {}", Rc::ptr_eq(source, &same)));
+        source.as_ref().read_exact(&mut [0]).unwrap();
+    };
+    (io_loop.add_source(a.clone(), Interest::READ, handler)).unwrap();
+    b.write_all(b"x").unwrap();
+    yield_!(polls());
+    assert_eq!(trace.take(), ["same: true"]);
+    io_loop.remove_handler(&*a);
+    let back = Rc::into_inner(a).expect("the loop has given it back");
+    assert!(back.peer_addr().is_ok(), "and it is open");
+}
+
+// tornado: ioloop_test.py test_close_file_object (I28)
+#[test]
+fn i28_close_closes_what_it_was_given_and_leaves_open_what_was_lent() {
+    let (given, mut peer_of_given) = pair();
+    let (lent, mut peer_of_lent) = pair();
+    run(|| async {
+        let io_loop = IoLoop::current();
+        (io_loop.add_source(Rc::new(given), Interest::READ, |_, _| {})).unwrap();
+        (io_loop.add_handler(&lent, Interest::READ, |_, _| {})).unwrap();
+    });
+    let end = peer_of_given.read(&mut [0]).unwrap();
+    assert_eq!(end, 0, "its descriptor was closed with the loop");
+    peer_of_lent.set_nonblocking(true).unwrap();
+    let open = peer_of_lent.read(&mut [0]).unwrap_err();
+    assert_eq!(open.kind(), std::io::ErrorKind::WouldBlock);
+}
+
+#[squall::test]
+fn source_that_is_refused_is_not_kept() {
+    let io_loop = IoLoop::current();
+    let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
+    let file = Rc::new(file);
+    let refused = io_loop.add_source(file.clone(), Interest::READ, |_, _| {});
+    assert!(refused.unwrap_err().io().is_some());
+    assert_eq!(Rc::strong_count(&file), 1);
+}
+
+#[squall::test]
+fn closed_descriptor_is_refused() {
+    let (a, _b) = pair();
+    // A number that nobody has: the highest that a process may have is below it.
+    let nobody = i32::MAX;
+    drop(a);
+    let error = IoLoop::current().add_handler(&nobody, Interest::READ, |_, _| {});
+    assert_eq!(
+        error.unwrap_err().io().and_then(|e| e.raw_os_error()),
+        Some(libc::EBADF)
+    );
+}
+
+// The hook for panics.
+
+// tornado: ioloop_test.py test_handle_callback_exception (I9)
+#[test]
+fn i9_the_hook_gets_the_panics_of_callbacks_instead_of_the_log() {
+    #[squall::coroutine]
+    fn fails() {
+        yield_!(());
+        panic!("future");
+    }
+
+    let trace = Trace::new();
+    let (ready, mut peer) = pair();
+    peer.write_all(b"x").unwrap();
+    let ((), log) = capture_logs(|| {
+        start(|io_loop| {
+            let seen = trace.clone();
+            io_loop.set_callback_error_hook(move |panicked| {
+                let is_traced = panicked.traceback().is_some();
+                seen.add(format!("{}, traced: {is_traced}", panicked.message()));
+            });
+            let remover = io_loop.clone();
+            let handler = move |fd, _| {
+                remover.remove_handler(&fd);
+                panic!("handler");
+            };
+            (io_loop.add_handler(&ready, Interest::READ, handler)).unwrap();
+            io_loop.add_callback(|| panic!("callback"));
+            io_loop.call_later(Duration::ZERO, || panic!("timer"));
+            io_loop.add_future(fails(), |()| panic!("it is not called"));
+            let stopper = io_loop.clone();
+            io_loop.call_later(DAY, move || stopper.stop());
+        });
+    });
+    let mut got = trace.take();
+    got.sort_unstable();
+    assert_eq!(
+        got,
+        [
+            "callback, traced: false",
+            "future, traced: true",
+            "handler, traced: false",
+            "timer, traced: false"
+        ]
+    );
+    assert_eq!(log, [""; 0]);
+}
+
+#[test]
+fn panic_of_the_hook_is_logged_with_the_first_one() {
+    let ((), log) = capture_logs(|| {
+        start(|io_loop| {
+            io_loop.set_callback_error_hook(|_| panic!("in the hook"));
+            io_loop.add_callback(|| panic!("first"));
+            let stopper = io_loop.clone();
+            io_loop.add_callback(move || stopper.stop());
+        });
+    });
+    assert_eq!(
+        log,
+        [
+            "ERROR squall: panic in callback: first; and in the hook that it was handed to: in the hook"
+        ]
+    );
+}
+
+// add_future.
+
+// tornado: ioloop_test.py test_add_future_threads (I36)
+#[test]
+fn i36_add_future_calls_back_on_the_loop_with_what_another_thread_found() {
+    let trace = Trace::new();
+    start(|io_loop| {
+        let (seen, stopper, here) = (trace.clone(), io_loop.clone(), thread::current().id());
+        let work = squall::run_in_executor(|| 42);
+        io_loop.add_future(work, move |result| {
+            seen.add(format!("{:?}", result.unwrap()));
+            assert_eq!(thread::current().id(), here);
+            stopper.stop();
+        });
+    });
+    assert_eq!(trace.take(), ["42"]);
+}
+
+// tornado: ioloop_test.py test_add_future_stack_context (I37)
+#[test]
+fn i37_an_error_stays_in_the_result_and_the_callbacks_own_panic_is_logged() {
+    #[squall::coroutine]
+    fn fails() -> Result<(), String> {
+        yield_!(sleep(MS));
+        Err("of the worker".to_owned())
+    }
+
+    let trace = Trace::new();
+    let ((), log) = capture_logs(|| {
+        start(|io_loop| {
+            let (seen, stopper) = (trace.clone(), io_loop.clone());
+            io_loop.add_future(fails(), move |result| {
+                seen.add(result.unwrap_err());
+                stopper.stop();
+                panic!("of the callback");
+            });
+        });
+    });
+    assert_eq!(trace.take(), ["of the worker"]);
+    assert_eq!(log, ["ERROR squall: panic in callback: of the callback"]);
+}
+
+// tornado: ioloop.py IOLoop.add_future (I38)
+#[test]
+fn i38_add_future_of_what_is_done_calls_back_later() {
+    let trace = Trace::new();
+    start(|io_loop| {
+        let (seen, stopper) = (trace.clone(), io_loop.clone());
+        io_loop.add_future(Deferred::ready(1), move |n: u32| {
+            seen.add(format!("called with {n}"));
+            stopper.stop();
+        });
+        trace.add("added");
+    });
+    assert_eq!(trace.take(), ["added", "called with 1"]);
+}
+
+#[test]
+fn add_future_on_a_closed_loop_drops_both() {
+    let trace = Trace::new();
+    let io_loop = virtual_loop();
+    let (in_future, in_callback) = (
+        OnDrop(trace.clone(), "future"),
+        OnDrop(trace.clone(), "callback"),
+    );
+    io_loop.add_future(pending_with(in_future), move |()| drop(in_callback));
+    assert_eq!(trace.take(), [""; 0]);
+    io_loop.close();
+    assert_eq!(trace.take(), ["future", "callback"]);
+    let (in_future, in_callback) = (
+        OnDrop(trace.clone(), "future"),
+        OnDrop(trace.clone(), "callback"),
+    );
+    io_loop.add_future(pending_with(in_future), move |()| drop(in_callback));
+    let mut dropped = trace.take();
+    dropped.sort_unstable();
+    assert_eq!(dropped, ["callback", "future"]);
+}
+
+async fn pending_with(guard: OnDrop) {
+    pending::<()>().await;
+    drop(guard);
+}
+
+// run_sync with a time.
+
+// tornado: ioloop_test.py TestIOLoopRunSync (I40)
+#[test]
+fn i40_run_sync_of_a_list_gives_a_list() {
+    let io_loop = virtual_loop();
+    let list = io_loop.run_sync(|| async { yield_!([Deferred::ready(1), Deferred::ready(2)]) });
+    assert_eq!(list, [1, 2]);
+    IoLoop::clear_current();
+}
+
+// tornado: ioloop_test.py TestIOLoopRunSync.test_timeout (I44)
+#[test]
+fn i44_run_sync_that_takes_too_long_is_a_timeout() {
+    let io_loop = virtual_loop();
+    for (timeout, shown) in [(5000 * MS, "5"), (10 * MS, "0.01"), (Duration::ZERO, "0")] {
+        let begin = io_loop.time();
+        let error = io_loop
+            .run_sync_timeout(timeout, pending::<()>)
+            .unwrap_err();
+        assert!(error.is_timeout());
+        let want = format!("operation timed out after {shown} seconds");
+        assert_eq!(error.to_string(), want);
+        assert_eq!(io_loop.time() - begin, timeout);
+    }
+    // What is done at once is done with no time at all, and a stop does not outlive the run.
+    let done = io_loop.run_sync_timeout(Duration::ZERO, || async { 1 });
+    assert_eq!(done.unwrap(), 1);
+    let slept = io_loop.run_sync_timeout(DAY, || async { yield_!(sleep(MS)) });
+    assert!(slept.is_ok());
+}
+
+// tornado: ioloop.py 5.0 run_sync (I45)
+#[test]
+fn i45_the_future_of_a_run_that_took_too_long_is_dropped() {
+    let trace = Trace::new();
+    let io_loop = virtual_loop();
+    let guard = OnDrop(trace.clone(), "dropped");
+    let ended = io_loop.run_sync_timeout(MS, || pending_with(guard));
+    assert!(ended.unwrap_err().is_timeout());
+    assert_eq!(trace.take(), ["dropped"]);
+}
+
+// tornado: ioloop.py run_sync (I47)
+#[test]
+fn i47_run_sync_removes_its_timer() {
+    let io_loop = virtual_loop();
+    (io_loop.run_sync_timeout(DAY, || async { yield_!(sleep(MS)) })).unwrap();
+    assert_eq!(timers(&io_loop), "0");
+    let failed = catch_unwind(AssertUnwindSafe(|| {
+        let at_once = || -> Deferred<()> { panic!("at once") };
+        io_loop.run_sync_timeout(DAY, at_once)
+    }));
+    assert!(failed.is_err());
+    assert_eq!(timers(&io_loop), "0");
+    IoLoop::clear_current();
+}
+
+#[test]
+fn run_sync_timeout_gives_errors_where_run_sync_panics() {
+    let io_loop = virtual_loop();
+    let stopper = io_loop.clone();
+    io_loop.add_callback(move || stopper.stop());
+    let stopped = io_loop.run_sync_timeout(DAY, pending::<()>).unwrap_err();
+    assert!(stopped.to_string().contains("stopped before"), "{stopped}");
+    assert!(!stopped.is_timeout());
+    let closer = io_loop.clone();
+    io_loop.add_callback(move || closer.close());
+    let closed = io_loop.run_sync_timeout(DAY, pending::<()>).unwrap_err();
+    assert!(closed.to_string().contains("closed before"), "{closed}");
+    let closed = io_loop.run_sync_timeout(DAY, pending::<()>).unwrap_err();
+    assert_eq!(closed.to_string(), "the loop is closed; make a new one");
+    IoLoop::clear_current();
+}
+
+// The main loop.
+
+#[test]
+fn main_loop_is_reached_from_every_thread_and_belongs_to_one() {
+    // One test for all of it, as there is one main loop a process.
+    ends(|| {
+        IoLoop::clear_instance();
+        assert!(!IoLoop::initialized());
+        assert!(IoLoop::instance().is_none());
+        let (first, second) = (virtual_loop(), virtual_loop());
+        first.install();
+        second.install();
+        let trace = Trace::new();
+        let here = IoLoop::instance().expect("the thread has it");
+        here.add_callback(step(&trace, "second"));
+        let elsewhere = thread::spawn(|| {
+            assert!(IoLoop::instance().is_none(), "it is not this thread's");
+            let main = IoLoop::main_handle().expect("it is installed");
+            main.add_callback(|| IoLoop::current().stop()).is_ok()
+        });
+        assert!(elsewhere.join().unwrap());
+        second.start().unwrap();
+        assert_eq!(trace.take(), ["second"]);
+        second.close();
+        assert!(!IoLoop::initialized(), "a closed loop is none");
+        assert!(IoLoop::instance().is_none());
+        first.install();
+        assert!(IoLoop::instance().is_some());
+        IoLoop::clear_instance();
+        IoLoop::clear_instance();
+        assert!(IoLoop::main_handle().is_none());
+    });
+}
+
+// What is out of the ordinary.
+
+#[test]
+fn deadline_long_past_is_due_at_once_and_in_order() {
+    let trace = Trace::new();
+    start(|io_loop| {
+        let now = io_loop.time();
+        io_loop.call_at(now, step(&trace, "now"));
+        io_loop.call_at(now - MS, step(&trace, "past"));
+        io_loop.call_at(now - 1000 * MS, step(&trace, "long past"));
+        io_loop.call_later(Duration::ZERO, step(&trace, "zero"));
+        let stopper = io_loop.clone();
+        io_loop.call_later(MS, move || stopper.stop());
+    });
+    assert_eq!(trace.take(), ["long past", "past", "now", "zero"]);
+}
+
+#[test]
+fn closed_loop_drops_callbacks_and_timers_and_refuses_handlers() {
+    let trace = Trace::new();
+    let io_loop = virtual_loop();
+    let before = io_loop.call_later(DAY, || {});
+    io_loop.close();
+    let (callback, timer) = (
+        OnDrop(trace.clone(), "callback"),
+        OnDrop(trace.clone(), "timer"),
+    );
+    io_loop.add_callback(move || drop(callback));
+    let after = io_loop.call_later(DAY, move || drop(timer));
+    assert_eq!(trace.take(), ["callback", "timer"]);
+    io_loop.remove_timeout(before);
+    io_loop.remove_timeout(after);
+    assert_eq!(timers(&io_loop), "0");
+    let (a, _b) = pair();
+    let error = io_loop.add_handler(&a, Interest::READ, |_, _| {});
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the loop is closed; make a new one"
+    );
+}
+
+#[test]
+fn million_queued_callbacks_run_in_order() {
+    let count = Rc::new(Cell::new(0_u32));
+    start(|io_loop| {
+        for n in 0..1_000_000 {
+            let count = count.clone();
+            io_loop.add_callback(move || {
+                assert_eq!(count.get(), n);
+                count.set(n + 1);
+            });
+        }
+        let stopper = io_loop.clone();
+        io_loop.add_callback(move || stopper.stop());
+    });
+    assert_eq!(count.get(), 1_000_000);
 }

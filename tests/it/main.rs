@@ -27,6 +27,16 @@ mod allocations;
 mod ioloop;
 
 /// Queues between coroutines.
+/// Periodic callbacks.
+mod periodic;
+
+/// Signals of the process.
+mod signals;
+
+/// Other programs, and pipes.
+mod process;
+
+/// The queue between coroutines.
 mod queue;
 
 /// Locks, semaphores, events, conditions.
