@@ -35,8 +35,8 @@ impl Times {
     }
 }
 
-fn every(seconds: u64, mut callback: impl FnMut() + 'static) -> PeriodicCallback {
-    PeriodicCallback::new(SECOND * seconds as u32, move || callback()).expect("it has a period")
+fn every(seconds: u64, callback: impl FnMut() + 'static) -> PeriodicCallback {
+    PeriodicCallback::new(SECOND * seconds as u32, callback).expect("it has a period")
 }
 
 // tornado: ioloop_test.py TestPeriodicCallback.test_basic (I51)
