@@ -6,8 +6,11 @@ fn number(text: String) -> Result<u32, ParseIntError> {
     text.parse()
 }
 
+#[derive(Debug)]
+struct TooLarge;
+
 #[squall::coroutine]
-fn double(text: String) -> Result<u32, std::io::Error> {
+fn double(text: String) -> Result<u32, TooLarge> {
     let n = yield_!(number(text))?;
     Ok(2 * n)
 }
