@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 
 /// The result of what this crate does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,6 +31,7 @@ enum Kind {
     QueueEmpty,
     QueueFull,
     Cancelled,
+    CallbackDropped(&'static Location<'static>),
 }
 
 impl Error {
@@ -134,6 +136,10 @@ impl Error {
         Kind::Cancelled.into()
     }
 
+    pub(crate) fn callback_dropped(site: &'static Location<'static>) -> Error {
+        Kind::CallbackDropped(site).into()
+    }
+
     pub(crate) fn into_io(self) -> io::Error {
         match self {
             Error {
@@ -192,6 +198,10 @@ impl fmt::Display for Error {
             Kind::QueueEmpty => f.write_str("the queue is empty"),
             Kind::QueueFull => f.write_str("the queue is full"),
             Kind::Cancelled => f.write_str("the coroutine was cancelled"),
+            Kind::CallbackDropped(site) => write!(
+                f,
+                "the callback of the task at {site} was dropped without being called"
+            ),
         }
     }
 }

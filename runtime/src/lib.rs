@@ -27,6 +27,8 @@
 //! | run a program or a test of coroutines | [`#[squall::main]`](macro@main), [`#[squall::test]`](macro@test) |
 //! | wait for time, or let others run | [`sleep`], [`moment`] |
 //! | set a result by hand | [`Promise`] |
+//! | take results as they come | [`WaitIterator`] |
+//! | wait for a function that reports to a callback | [`task`], [`task_send`] |
 //! | call back, on time, on readiness | [`IoLoop`] |
 //! | hand work from one coroutine to another | [`sync::Queue`] |
 //! | run what blocks on another thread | [`run_in_executor`] |
@@ -63,13 +65,16 @@ pub use error::{Error, Result};
 pub use executor::run_in_executor;
 pub use future::{Moment, Promise, moment};
 pub use ioloop::{CallbackResult, Handle, Interest, IoLoop, Sleep, Timeout, sleep, sleep_until};
+pub use runner::callback::{Callback, CallbackDropped, SendCallback, task, task_send};
+pub use runner::convert::{convert_yielded, multi_future};
+pub use runner::wait_iterator::{Next, WaitInputs, WaitIterator};
 pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};
 pub use squall_macros::{coroutine, coroutines, main, test};
 
 /// Yields inside a coroutine: waits for a future, or for a tree of futures.
 ///
-/// Takes any future (or `IntoFuture`), `()` for a [`moment`], and arrays, `Vec`s, `HashMap`s,
-/// `BTreeMap`s and tuples of what it takes, all nested. Gives the same tree of results. If every
+/// Takes any future (or `IntoFuture`), `()` for a [`moment`], and arrays, `Vec`s, `VecDeque`s,
+/// `HashMap`s, `BTreeMap`s, `Option`s and tuples of what it takes, all nested. Gives the same tree of results. If every
 /// leaf is a `Result` it gives one `Result` of the tree: all are waited for, the first error in
 /// input order is given, and the others are logged (unless [`multi`]`(…).quiet()`).
 ///

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -81,6 +81,12 @@ impl Panicked {
     /// Returns the coroutines that it passed through.
     pub fn traceback(&self) -> Option<&Traceback> {
         self.traceback.as_deref()
+    }
+
+    /// Goes on with the panic where it was left, and with its traceback.
+    pub(crate) fn resume(self) -> ! {
+        context::with(|context| context.set_failure(self.traceback));
+        resume_unwind(self.payload)
     }
 
     /// Returns what the panic carried, for `std::panic::resume_unwind`.

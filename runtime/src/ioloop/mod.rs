@@ -16,7 +16,7 @@ mod clock;
 mod handle;
 mod handlers;
 pub(crate) mod ready;
-mod replies;
+pub(crate) mod replies;
 mod sleep;
 pub(crate) mod sources;
 pub(crate) mod timers;
