@@ -24,8 +24,11 @@
 //! | to do this | use |
 //! |---|---|
 //! | write a coroutine | [`#[squall::coroutine]`](macro@coroutine), [`yield_!`], [`coroutines!`] |
+//! | write a function that reports to a callback | [`#[squall::engine]`](macro@engine) |
 //! | run a program or a test of coroutines | [`#[squall::main]`](macro@main), [`#[squall::test]`](macro@test) |
 //! | wait for time, or let others run | [`sleep`], [`moment`] |
+//! | end a coroutine from a function that it called | [`Return`] |
+//! | have a value that follows a coroutine | [`ContextVar`], [`context_var!`] |
 //! | set a result by hand | [`Promise`] |
 //! | take results as they come | [`WaitIterator`] |
 //! | wait for a function that reports to a callback | [`task`], [`task_send`] |
@@ -58,6 +61,8 @@ pub use coro::cancel::{Cancelled, Shield, shield};
 pub use coro::catch::{CatchPanic, Panicked, catch_panic, take_traceback};
 pub use coro::deferred::{Deferred, OrCancelled};
 pub use coro::frames::{LiveCoroutine, live};
+pub use coro::local::{ContextVar, Previous, Scope};
+pub use coro::return_value::{Return, Returnable};
 pub use coro::scoped::Scoped;
 pub use coro::site::{CoroutineSite, YieldSite};
 pub use coro::traceback::{TraceFrame, Traceback};
@@ -69,7 +74,7 @@ pub use runner::callback::{Callback, CallbackDropped, SendCallback, task, task_s
 pub use runner::convert::{convert_yielded, multi_future};
 pub use runner::wait_iterator::{Next, WaitInputs, WaitIterator};
 pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};
-pub use squall_macros::{coroutine, coroutines, main, test};
+pub use squall_macros::{coroutine, coroutines, engine, main, test};
 
 /// Yields inside a coroutine: waits for a future, or for a tree of futures.
 ///

@@ -1,6 +1,6 @@
 //! The rest of Tornado's coroutine interface: callbacks as futures, conversions.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::future::{IntoFuture, ready};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use futures_util::future::FutureExt;
 use squall::{
-    Callback, CallbackDropped, Deferred, IoLoop, catch_panic, convert_yielded, maybe_future,
-    moment, multi_future, sleep, task, task_send, yield_,
+    Callback, CallbackDropped, Deferred, IoLoop, Return, catch_panic, convert_yielded,
+    maybe_future, moment, multi_future, sleep, task, task_send, yield_,
 };
 
-use crate::support::{Trace, capture_logs, run};
+use crate::support::{OnDrop, Trace, capture_logs, run};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -387,4 +387,280 @@ fn a_users_own_type_is_yielded_alone_and_in_trees() {
     }
     assert_eq!(yield_!(Query(1)), Ok(1));
     assert_eq!(yield_!(vec![Some(Query(1)), None]), Ok(vec![Some(1), None]));
+}
+
+// Return.
+
+/// A plain function that may end the coroutine which calls it.
+fn positive(n: i32) -> i32 {
+    if n < 0 {
+        Return(format!("{n} is negative")).raise();
+    }
+    n
+}
+
+// tornado: gen_test.py test_sync_gen_return (G1), test_async_gen_return (G2)
+#[squall::test]
+fn g1_g2_return_raised_from_a_plain_function_ends_the_coroutine() {
+    #[squall::coroutine]
+    fn double(n: i32, wait: bool, trace: Trace) -> String {
+        let _local = OnDrop(trace, "dropped");
+        if wait {
+            yield_!(moment());
+        }
+        (2 * positive(n)).to_string()
+    }
+    let trace = Trace::new();
+    for wait in [false, true] {
+        let call = double(-1, wait, trace.clone());
+        assert_eq!(call.done(), !wait);
+        assert_eq!(yield_!(call), "-1 is negative");
+        assert_eq!(yield_!(double(2, wait, trace.clone())), "4");
+    }
+    assert_eq!(trace.take(), ["dropped"; 4]);
+}
+
+#[squall::test]
+fn return_takes_any_type_of_a_started_coroutine() {
+    #[squall::coroutine]
+    fn shared() -> Rc<Cell<u32>> {
+        Return(Rc::new(Cell::new(7_u32))).raise()
+    }
+    #[squall::coroutine]
+    fn nothing() {
+        yield_!(async {
+            if true {
+                Return(()).raise()
+            }
+        })
+    }
+    #[squall::coroutine]
+    fn word() -> &'static str {
+        Return("word").raise()
+    }
+    assert_eq!(yield_!(shared()).get(), 7);
+    yield_!(nothing());
+    assert_eq!(yield_!(word()), "word");
+}
+
+#[squall::test]
+fn return_ends_only_the_coroutine_that_runs() {
+    #[squall::coroutine]
+    fn inner() -> u32 {
+        yield_!(moment());
+        Return(1_u32).raise()
+    }
+    #[squall::coroutine]
+    fn outer() -> u32 {
+        yield_!(inner()) + 1
+    }
+    assert_eq!(yield_!(outer()), 2);
+}
+
+#[squall::test]
+fn return_passes_catch_panic_and_the_function_of_a_task() {
+    #[squall::coroutine]
+    fn caught() -> u32 {
+        let result = yield_!(catch_panic(async { Return(1_u32).raise() }));
+        let _: Result<(), _> = result;
+        2
+    }
+    #[squall::coroutine]
+    fn in_task() -> u32 {
+        let _ = yield_!(task(|_: Callback<()>| Return(1_u32).raise()));
+        2
+    }
+    assert_eq!(yield_!([caught(), in_task()]), [1, 1]);
+}
+
+#[test]
+fn return_of_an_error_is_an_error_with_a_traceback_and_of_a_value_is_not_logged() {
+    #[squall::coroutine]
+    fn fails() -> Result<u32, String> {
+        yield_!(moment());
+        Return(Err::<u32, _>("odd".to_owned())).raise()
+    }
+    #[squall::coroutine]
+    fn succeeds() -> Result<u32, String> {
+        yield_!(moment());
+        Return(Ok::<u32, String>(1)).raise()
+    }
+    let ((), log) = capture_logs(|| {
+        run(|| async {
+            drop((fails(), succeeds()));
+            sleep(SECOND).await;
+        })
+    });
+    assert_eq!(log.len(), 1, "{log:?}");
+    let start = "ERROR squall: error in coroutine `fails` was never retrieved: odd\n";
+    assert!(log[0].starts_with(start), "{log:?}");
+    assert!(log[0].contains("after yield at"), "{log:?}");
+}
+
+#[squall::test]
+fn return_of_another_type_is_a_panic_that_names_both() {
+    #[squall::coroutine]
+    fn wrong() -> u32 {
+        yield_!(moment());
+        Return("text").raise()
+    }
+    let caught = yield_!(catch_panic(wrong())).unwrap_err();
+    let message = caught.message();
+    for part in [
+        "Return of a `&str` was raised at ",
+        file!(),
+        "in coroutine `wrong`, which returns `u32`",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn return_outside_of_a_coroutine_is_a_panic() {
+    let panic = std::panic::catch_unwind(|| Return(1).raise()).unwrap_err();
+    let message = panic.downcast_ref::<&str>().expect("it has a message");
+    assert!(message.contains("outside of a coroutine"), "{message}");
+}
+
+#[squall::test]
+fn return_ends_a_scoped_coroutine_of_a_type_that_cannot_borrow() {
+    #[squall::coroutine]
+    fn length(word: &str, trace: &Trace) -> Result<usize, String> {
+        let _local = OnDrop(trace.clone(), "dropped");
+        yield_!(moment());
+        if word.is_empty() {
+            Return(Err::<usize, _>("empty".to_owned())).raise();
+        }
+        Ok(word.len())
+    }
+    #[squall::coroutine]
+    fn both(trace: &Trace) -> Result<usize, String> {
+        let first = yield_!(length("abc", trace))?;
+        let second = yield_!(length("", trace));
+        assert_eq!(second, Err("empty".to_owned()));
+        Ok(first)
+    }
+    let trace = Trace::new();
+    assert_eq!(yield_!(both(&trace)), Ok(3));
+    assert_eq!(trace.take(), ["dropped"; 2]);
+}
+
+// It must not end the next coroutine outwards, whose result may happen to be of its type.
+#[squall::test]
+fn return_in_a_scoped_coroutine_that_may_borrow_is_a_panic() {
+    struct Text<'a>(#[allow(dead_code)] &'a str);
+    #[squall::coroutine]
+    fn borrows(word: &str) -> Text<'_> {
+        yield_!(moment());
+        if word.len() == 1 {
+            Return(1_u32).raise();
+        }
+        Text(word)
+    }
+    #[squall::coroutine]
+    fn outer(catches: bool) -> u32 {
+        if catches {
+            let caught = yield_!(catch_panic(borrows("x"))).err().expect("a panic");
+            assert!(caught.message().contains("`borrows`, which cannot take it"));
+            return 2;
+        }
+        yield_!(borrows("x"));
+        3
+    }
+    assert_eq!(yield_!(outer(true)), 2);
+    let caught = yield_!(catch_panic(outer(false))).unwrap_err();
+    let message = caught.message();
+    assert!(message.contains("scoped coroutine `borrows`"), "{message}");
+    assert!(message.contains("squall::Returnable"), "{message}");
+}
+
+#[squall::test]
+fn return_that_is_thrown_away_drops_its_value() {
+    let trace = Trace::new();
+    let value = OnDrop(trace.clone(), "dropped");
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Return(value).raise()));
+    assert!(trace.take().is_empty());
+    drop(caught);
+    assert_eq!(trace.take(), ["dropped"]);
+}
+
+// Engine.
+
+#[squall::engine]
+fn add_later(a: u32, b: u32, callback: impl FnOnce(u32)) {
+    yield_!(sleep(SECOND));
+    callback(a + b);
+}
+
+// tornado: gen_test.py GenEngineTest.test_no_yield (G86)
+#[squall::test]
+fn g86_an_engine_function_runs_when_it_is_called_and_returns_nothing() {
+    #[squall::engine]
+    fn at_once(callback: impl FnOnce(u32)) {
+        callback(42);
+    }
+    let got = Rc::new(Cell::new(0));
+    let sets = got.clone();
+    let nothing: () = at_once(move |n| sets.set(n));
+    assert_eq!((nothing, got.get()), ((), 42));
+    // One that waits goes on by itself.
+    let sets = got.clone();
+    add_later(1, 2, move |n| sets.set(n));
+    assert_eq!(got.get(), 42);
+    yield_!(sleep(2 * SECOND));
+    assert_eq!(got.get(), 3);
+    assert_eq!(yield_!(task(|done| add_later(3, 4, done.into_fn()))), Ok(7));
+}
+
+// tornado: gen_test.py test_exception_phase1, phase2 (G104): there is no caller to tell, so it is
+// logged; a task whose callback it held is told.
+#[test]
+fn g104_a_panic_of_an_engine_function_is_logged_and_ends_the_task_that_waits_for_it() {
+    #[squall::engine]
+    fn fails(wait: bool, callback: impl FnOnce(u32)) {
+        let _held = callback;
+        if wait {
+            yield_!(moment());
+        }
+        panic!("oh");
+    }
+    for wait in [false, true] {
+        let (result, log) =
+            capture_logs(|| run(|| task(|callback| fails(wait, callback.into_fn()))));
+        assert!(result.is_err());
+        assert_eq!(log.len(), 1, "{log:?}");
+        let start = "ERROR squall: panic in coroutine `fails` was never retrieved: oh\n";
+        assert!(log[0].starts_with(start), "{log:?}");
+    }
+}
+
+// tornado: gen_test.py test_sync_raise_return (G105); a value does not compile: tests/ui
+#[squall::test]
+fn g105_an_engine_function_may_raise_a_return_without_a_value() {
+    #[squall::engine]
+    fn returns(trace: Trace) {
+        yield_!(moment());
+        trace.add("returns");
+        if trace.take().len() == 1 {
+            Return(()).raise();
+        }
+        trace.add("not reached");
+    }
+    let trace = Trace::new();
+    returns(trace.clone());
+    yield_!(sleep(SECOND));
+    assert!(trace.take().is_empty());
+}
+
+squall::coroutines! {
+    #[squall::engine]
+    fn keyword(callback: impl FnOnce(u32)) {
+        let n = yield after(1, 1);
+        callback(n);
+    }
+}
+
+#[squall::test]
+fn engine_function_may_yield_by_the_keyword() {
+    assert_eq!(yield_!(task(|done| keyword(done.into_fn()))), Ok(1));
 }

@@ -17,6 +17,9 @@ mod gen_api;
 /// Results one after the other, as they come.
 mod wait_iterator;
 
+/// Variables that follow a coroutine.
+mod context;
+
 /// The way of errors and panics through coroutines, logged and taken; the living coroutines.
 mod traceback;
 

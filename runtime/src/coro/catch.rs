@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::context;
 use super::outcome::panic_message;
+use super::return_value;
 use super::traceback::Traceback;
 
 /// Returns a future that gives a panic of `future` as an error, with the way that it came.
@@ -59,7 +60,7 @@ impl<F: Future> Future for CatchPanic<F> {
         match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(polled) => polled.map(Ok),
             Err(payload) => Poll::Ready(Err(Panicked {
-                payload,
+                payload: return_value::let_pass(payload),
                 traceback: take_traceback(),
             })),
         }

@@ -23,7 +23,9 @@ use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
 use super::frames::{self, FrameKey};
+use super::local::{self, Locals};
 use super::outcome::{Outcome, OutcomeView, Panic, panic_message};
+use super::return_value;
 use super::site::CoroutineSite;
 use super::traceback::{TraceFrame, Traceback};
 
@@ -43,6 +45,8 @@ pub(crate) struct Task<F: Future, V> {
     /// True once the `Deferred` is gone: nobody will take the outcome.
     detached: Cell<bool>,
     cancel: Cell<Cancel>,
+    /// Its context variables, while it does not run.
+    locals: Cell<Locals>,
     /// Wakes the task itself; there once it has suspended.
     own: OnceCell<Waker>,
     /// Whoever waits for the outcome.
@@ -68,7 +72,7 @@ enum Stage<F: Future> {
     Taken,
 }
 
-impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
+impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     /// Makes a task with a frame under `parent`. It does not run yet.
     pub(crate) fn new(
         coroutine: &'static CoroutineSite,
@@ -82,13 +86,14 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
             frame: Cell::new(frames::insert(coroutine, parent)),
             detached: Cell::new(false),
             cancel: Cell::new(Cancel::No),
+            locals: Cell::new(local::inherited()),
             own: OnceCell::new(),
             waiter: Cell::new(None),
             stage: RefCell::new(Stage::Running(future)),
         })
     }
 
-    /// Polls the state machine; a panic is an end like any other.
+    /// Polls the state machine; a panic is an end like any other, and a `Return` is a value.
     fn poll(&self, waker: &Waker) -> Poll<Result<F::Output, Panic>> {
         let mut stage = self.stage.borrow_mut();
         let Stage::Running(future) = &mut *stage else {
@@ -102,7 +107,7 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
         match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-            Err(panic) => Poll::Ready(Err(panic)),
+            Err(panic) => Poll::Ready(return_value::take(panic, self.coroutine)),
         }
     }
 
@@ -185,7 +190,7 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
     }
 }
 
-impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
+impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
         let frame = self.frame.get();
         let cancel = self.cancel.get() == Cancel::Asked;
@@ -197,7 +202,9 @@ impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
                 outer_cancelling,
             )
         });
+        let outer_locals = local::swap(self.locals.take());
         let polled = self.poll(waker);
+        let locals = local::swap(outer_locals);
         let at = context::with(|context| {
             let told = !context.cancelling.replace(outer_cancelling);
             if cancel && told && !context.shielded.replace(false) {
@@ -208,6 +215,7 @@ impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         let finished = match polled {
             Poll::Pending => {
                 self.own.get_or_init(|| waker.clone());
+                self.locals.set(locals);
                 frames::suspend(frame, at);
                 context::with(|context| context.set_failure(None));
                 false
@@ -238,7 +246,7 @@ impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     }
 }
 
-impl<F: Future, V: OutcomeView<F::Output>> Settle<F::Output> for Task<F, V> {
+impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<F, V> {
     fn is_done(&self) -> bool {
         // A task that is borrowed is running.
         (self.stage.try_borrow()).is_ok_and(|stage| !matches!(*stage, Stage::Running(_)))

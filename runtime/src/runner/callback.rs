@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::rc::Rc;
 
 use crate::coro::deferred::Deferred;
+use crate::coro::return_value;
 use crate::error::Error;
 use crate::future::Promise;
 use crate::ioloop::IoLoop;
@@ -96,7 +97,7 @@ fn call<T: 'static>(function: impl FnOnce(), deferred: Deferred<T>) -> Deferred<
         Ok(()) => deferred,
         Err(panic) => {
             let (promise, deferred) = Promise::new();
-            promise.set_panic(panic);
+            promise.set_panic(return_value::let_pass(panic));
             deferred
         }
     }

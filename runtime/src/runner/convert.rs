@@ -12,7 +12,7 @@ use super::policy::OnError;
 use super::yieldable::{Fallible, Yieldable};
 use crate::coro::cancel::AsUnwind;
 use crate::coro::deferred::Deferred;
-use crate::coro::outcome::{CancelAsUnwind, DebugView, Views};
+use crate::coro::outcome::{CancelAsUnwind, DebugView, PassesReturn, Views};
 use crate::coro::site::{CoroutineSite, YieldSite};
 use crate::coro::yield_point::YieldPoint;
 
@@ -83,7 +83,7 @@ where
     };
     let wait = children.try_wait(OnError::default());
     let body = YieldPoint::<_, AsUnwind>::new(&YIELD, wait);
-    super::start(&SITE, Views(DebugView, CancelAsUnwind), body)
+    super::start(&SITE, Views(DebugView, CancelAsUnwind, PassesReturn), body)
 }
 
 /// Returns a future of a value: a future as it is, anything else as a [`Deferred`] that is done.
