@@ -125,3 +125,8 @@ macro_rules! yield_ {
         )
     };
 }
+
+/// The runner that is explained in twenty lines, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/runner.md")]
+struct RunnerPaper;

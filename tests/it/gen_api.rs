@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::FutureExt;
 use squall::{
-    Callback, CallbackDropped, Deferred, IoLoop, Return, catch_panic, convert_yielded,
+    Callback, CallbackDropped, Deferred, IoLoop, Promise, Return, catch_panic, convert_yielded,
     maybe_future, moment, multi_future, sleep, task, task_send, yield_,
 };
 
@@ -61,7 +61,7 @@ fn g88_g89_a_task_gives_what_its_callback_is_called_with() {
 
 // tornado: gen_test.py test_with_arg_tuple (G90), test_arguments (G100)
 #[squall::test]
-fn g90_g100_callbacks_have_no_argument_one_or_a_tuple_of_them() {
+fn g90_g100_c20_callbacks_have_no_argument_one_or_a_tuple_of_them() {
     fn with_two(callback: impl FnOnce(u32, &str)) {
         callback(1, "b");
     }
@@ -94,7 +94,7 @@ fn g96_g97_g98_g99_tasks_stand_in_lists_and_maps_and_may_be_made_again() {
 
 // tornado: gen_test.py test_exception_in_task_phase1 (G101)
 #[squall::test]
-fn g101_a_panic_of_the_function_comes_at_the_yield() {
+fn g101_c16_a_panic_of_the_function_comes_at_the_yield() {
     let fails = |_: Callback<u32>| panic!("no such host");
     let waits = task(fails);
     let caught = yield_!(catch_panic(waits)).unwrap_err();
@@ -107,7 +107,7 @@ fn g101_a_panic_of_the_function_comes_at_the_yield() {
 // tornado: gen_test.py test_exception_in_task_phase2 (G102): there the error of the later callback
 // itself comes at the yield. Here the loop logs it, and the yield gets to know that nothing will come.
 #[test]
-fn g102_a_panic_in_a_later_callback_is_logged_and_makes_the_yield_fail() {
+fn g102_c19_a_panic_in_a_later_callback_is_logged_and_makes_the_yield_fail() {
     let (result, log) = capture_logs(|| {
         run(|| {
             task(|callback: Callback<u32>| {
@@ -663,4 +663,56 @@ squall::coroutines! {
 #[squall::test]
 fn engine_function_may_yield_by_the_keyword() {
     assert_eq!(yield_!(task(|done| keyword(done.into_fn()))), Ok(1));
+}
+
+// What else has a number in the list of Tornado's assertions.
+
+// tornado: gen_test.py test_attributes (G17)
+#[squall::test]
+fn g17_a_coroutine_has_the_name_and_the_module_of_its_function() {
+    let call = after(1, ());
+    let all = squall::live();
+    let site = (all.iter().map(|live| live.coroutine()))
+        .find(|site| site.name == "after")
+        .expect("it is alive");
+    assert_eq!((site.module, site.file), (module_path!(), file!()));
+    yield_!(call);
+}
+
+// tornado: gen_test.py test_asyncio_gather, of 6 (G42)
+#[squall::test]
+fn g42_a_deferred_is_accepted_by_another_librarys_gather() {
+    let all = futures_util::future::join_all([after(2, 1), after(1, 2)]);
+    assert_eq!(yield_!(all), [1, 2]);
+}
+
+// tornado: checked by running it (C5)
+#[squall::test]
+fn c5_there_is_no_result_to_be_taken_before_the_end() {
+    let mut call = after(1, 7);
+    assert_eq!(call.try_take(), None);
+    yield_!(sleep(2 * SECOND));
+    assert_eq!(call.try_take(), Some(7));
+    assert_eq!(call.try_take(), None);
+}
+
+// tornado: ChainFutureTest.test_asyncio_futures, of 6 (C8), src (C9), test_concurrent_futures (C10):
+// a coroutine that waits for one future and settles another is the chain
+#[squall::test]
+fn c8_c9_c10_a_coroutine_chains_futures_of_any_kind() {
+    #[squall::coroutine]
+    fn chain<T>(from: Deferred<T>, to: Promise<T>) {
+        to.set_result(yield_!(async { from.await }));
+    }
+    let (promise, settled) = Promise::new();
+    drop(chain(fail_after(1, "odd"), promise));
+    assert_eq!(yield_!(settled), Err("odd".to_owned()));
+    // From a thread, and to one that nobody waits for any more.
+    let (promise, settled) = Promise::new();
+    drop(chain(squall::run_in_executor(|| 42), promise));
+    assert!(matches!(yield_!(settled), Ok(42)));
+    let (promise, settled) = Promise::new();
+    drop(chain(after(1, 1), promise));
+    drop(settled);
+    yield_!(sleep(2 * SECOND));
 }

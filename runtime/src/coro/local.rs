@@ -23,42 +23,67 @@ use super::context;
 #[derive(Clone, Default)]
 pub(crate) struct Values(Vec<(usize, Rc<dyn Any>)>);
 
-/// The values that a coroutine, or a thread outside of any, has; mostly none.
-pub(crate) type Locals = Option<Rc<Values>>;
+/// Mostly none.
+type Shared = Option<Rc<Values>>;
 
 thread_local! {
     /// The running coroutine's values. `Context::has_locals` tells whether there are any.
-    static CURRENT: Cell<Locals> = const { Cell::new(None) };
+    static CURRENT: Cell<Shared> = const { Cell::new(None) };
 }
 
-/// The values that a coroutine which is called now starts with.
-#[inline]
-pub(crate) fn inherited() -> Locals {
-    if context::with(|context| context.has_locals.get()) {
-        current()
-    } else {
-        None
+/// The values of a coroutine while it does not run, and of whoever resumed it while it does.
+#[derive(Default)]
+pub(crate) struct Locals {
+    /// True if there are values. Saves looking.
+    some: Cell<bool>,
+    values: Cell<Shared>,
+}
+
+impl Locals {
+    /// The values that a coroutine which is called now starts with.
+    #[inline]
+    pub(crate) fn inherited() -> Locals {
+        let has_locals = context::with(|context| context.has_locals.get());
+        let values = if has_locals { current() } else { None };
+        Locals {
+            some: Cell::new(values.is_some()),
+            values: Cell::new(values),
+        }
+    }
+
+    /// Puts these values in the place of those that are current, and keeps those: at the begin of a
+    /// resume and, the other way round, at its end.
+    #[inline]
+    pub(crate) fn exchange(&self, context: &super::context::Context) {
+        if self.some.get() || context.has_locals.get() {
+            self.exchange_some();
+        }
+    }
+
+    #[cold]
+    fn exchange_some(&self) {
+        let current = swap(self.values.take());
+        self.some.set(current.is_some());
+        self.values.set(current);
+    }
+
+    /// Drops the values of a coroutine that has ended.
+    #[inline]
+    pub(crate) fn clear(&self) {
+        if self.some.replace(false) {
+            drop(self.values.take());
+        }
     }
 }
 
-/// Puts a coroutine's values in the place of those that are current, which it returns.
-#[inline]
-pub(crate) fn swap(locals: Locals) -> Locals {
-    if locals.is_none() && !context::with(|context| context.has_locals.get()) {
-        return None;
-    }
-    swap_some(locals)
-}
-
-#[cold]
-fn swap_some(locals: Locals) -> Locals {
+fn swap(locals: Shared) -> Shared {
     context::with(|context| context.has_locals.set(locals.is_some()));
     // A thread that is going away has no more coroutines that could look.
     CURRENT.try_with(|current| current.replace(locals)).ok()?
 }
 
 #[cold]
-fn current() -> Locals {
+fn current() -> Shared {
     let current = CURRENT.try_with(Cell::take).ok()?;
     let copy = current.clone();
     let _ = CURRENT.try_with(|slot| slot.set(current));
@@ -189,7 +214,10 @@ impl<T: 'static> ContextVar<T> {
     }
 
     fn find(&'static self) -> Option<Rc<dyn Any>> {
-        let values = inherited()?;
+        if !context::with(|context| context.has_locals.get()) {
+            return None;
+        }
+        let values = current()?;
         let found = values.0.iter().find(|(key, _)| *key == self.key());
         found.map(|(_, value)| value.clone())
     }

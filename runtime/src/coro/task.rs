@@ -23,7 +23,7 @@ use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
 use super::frames::{self, FrameKey};
-use super::local::{self, Locals};
+use super::local::Locals;
 use super::outcome::{Outcome, OutcomeView, Panic, panic_message};
 use super::return_value;
 use super::site::CoroutineSite;
@@ -45,8 +45,8 @@ pub(crate) struct Task<F: Future, V> {
     /// True once the `Deferred` is gone: nobody will take the outcome.
     detached: Cell<bool>,
     cancel: Cell<Cancel>,
-    /// Its context variables, while it does not run.
-    locals: Cell<Locals>,
+    /// Its context variables.
+    locals: Locals,
     /// Wakes the task itself; there once it has suspended.
     own: OnceCell<Waker>,
     /// Whoever waits for the outcome.
@@ -86,7 +86,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
             frame: Cell::new(frames::insert(coroutine, parent)),
             detached: Cell::new(false),
             cancel: Cell::new(Cancel::No),
-            locals: Cell::new(local::inherited()),
+            locals: Locals::inherited(),
             own: OnceCell::new(),
             waiter: Cell::new(None),
             stage: RefCell::new(Stage::Running(future)),
@@ -196,16 +196,16 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         let cancel = self.cancel.get() == Cancel::Asked;
         let (entered, outer_failure, outer_cancelling) = context::with(|context| {
             let outer_cancelling = context.cancelling.replace(cancel);
+            self.locals.exchange(context);
             (
                 context.enter(frame),
                 context.take_failure(),
                 outer_cancelling,
             )
         });
-        let outer_locals = local::swap(self.locals.take());
         let polled = self.poll(waker);
-        let locals = local::swap(outer_locals);
         let at = context::with(|context| {
+            self.locals.exchange(context);
             let told = !context.cancelling.replace(outer_cancelling);
             if cancel && told && !context.shielded.replace(false) {
                 self.cancel.set(Cancel::No);
@@ -215,13 +215,13 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         let finished = match polled {
             Poll::Pending => {
                 self.own.get_or_init(|| waker.clone());
-                self.locals.set(locals);
                 frames::suspend(frame, at);
                 context::with(|context| context.set_failure(None));
                 false
             }
             Poll::Ready(value) => {
                 frames::remove(frame);
+                self.locals.clear();
                 let coroutine = self.coroutine;
                 self.finish(value, TraceFrame { coroutine, at });
                 true
