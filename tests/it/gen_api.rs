@@ -218,7 +218,7 @@ fn coroutine_never_resumes_inside_the_call_of_its_callback() {
 fn g28_g29_a_coroutines_result_is_handed_to_a_callback_unless_it_fails() {
     #[squall::coroutine]
     fn hand_over<T, E>(call: Deferred<Result<T, E>>, callback: impl FnOnce(T)) -> Result<(), E> {
-        callback(yield_!(async { call.await })?);
+        callback(yield_!(call)?);
         Ok(())
     }
     let trace = Trace::new();
@@ -354,7 +354,7 @@ fn g52_trees_nest_lists_maps_tuples_and_options() {
     let mut map = Map::default();
     map.insert("a", vec![Some((after(1, 1), [after(2, 2)]))]);
     map.insert("b", vec![None, None]);
-    let tree: Map<Vec<Option<(u32, [u32; 1])>>> = yield_!(map);
+    let tree: Map<Vec<_>> = yield_!(map);
     assert_eq!(tree["a"], [Some((1, [2]))]);
     assert_eq!(tree["b"], [None, None]);
 
@@ -702,7 +702,7 @@ fn c5_there_is_no_result_to_be_taken_before_the_end() {
 fn c8_c9_c10_a_coroutine_chains_futures_of_any_kind() {
     #[squall::coroutine]
     fn chain<T>(from: Deferred<T>, to: Promise<T>) {
-        to.set_result(yield_!(async { from.await }));
+        to.set_result(yield_!(from));
     }
     let (promise, settled) = Promise::new();
     drop(chain(fail_after(1, "odd"), promise));
