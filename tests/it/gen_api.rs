@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use futures_util::future::FutureExt;
 use squall::{
-    Callback, CallbackDropped, Deferred, IoLoop, Promise, Return, catch_panic, convert_yielded,
-    maybe_future, moment, multi_future, sleep, task, task_send, yield_,
+    Callback, CallbackDropped, Cancelled, Deferred, IoLoop, Promise, Return, catch_panic,
+    convert_yielded, maybe_future, moment, multi_future, sleep, task, task_send, yield_,
 };
 
 use crate::support::{OnDrop, Trace, capture_logs, run};
@@ -715,4 +715,18 @@ fn c8_c9_c10_a_coroutine_chains_futures_of_any_kind() {
     drop(chain(after(1, 1), promise));
     drop(settled);
     yield_!(sleep(2 * SECOND));
+}
+
+// tornado: test_multi_cancelled, of 6 (G54)
+#[squall::test]
+fn g54_a_list_with_a_cancelled_child_fails_with_the_cancellation() {
+    #[squall::coroutine]
+    fn waits(list: Vec<Deferred<u32>>) -> Result<Vec<u32>, Cancelled> {
+        Ok(yield_!(list))
+    }
+    let (first, second) = (after(1, 1), after(2, 2));
+    yield_!(moment());
+    first.cancel();
+    let all = waits(vec![first, second]);
+    assert_eq!(yield_!(all), Err(Cancelled));
 }
