@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what some tests need beside cargo, on Debian, as root: curl, chromium, valgrind.
+# Installs what some tests need beside cargo, on Debian, as root: curl, chromium, valgrind, redis.
 # Tests that do not find it say that they are skipped, and why.
 set -euo pipefail
 
@@ -7,6 +7,7 @@ missing=()
 command -v curl >/dev/null || missing+=(curl)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v valgrind >/dev/null || missing+=(valgrind)
+command -v redis-server >/dev/null || missing+=(redis-server)
 if ((${#missing[@]})); then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"

@@ -37,6 +37,8 @@
 //! | run what blocks on another thread | [`run_in_executor`] |
 //! | connect, listen, read and write | [`net`] |
 //! | see what is alive | [`live`] |
+//! | yield tokio's futures | the feature `tokio` |
+//! | await a coroutine elsewhere | [`Handle::run`] |
 //!
 //! The crate `squall-web` adds HTTP and a web framework.
 //!
@@ -50,6 +52,7 @@ mod coro;
 mod error;
 mod executor;
 mod future;
+mod interop;
 mod ioloop;
 pub mod net;
 #[doc(hidden)]
@@ -69,9 +72,11 @@ pub use coro::traceback::{TraceFrame, Traceback};
 pub use error::{Error, Result};
 pub use executor::run_in_executor;
 pub use future::{Moment, Promise, moment};
+pub use interop::Remote;
 pub use ioloop::{CallbackResult, Handle, Interest, IoLoop, Sleep, Timeout, sleep, sleep_until};
 pub use runner::callback::{Callback, CallbackDropped, SendCallback, task, task_send};
 pub use runner::convert::{convert_yielded, multi_future};
+pub use runner::shared::Shared;
 pub use runner::wait_iterator::{Next, WaitInputs, WaitIterator};
 pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};
 pub use squall_macros::{coroutine, coroutines, engine, main, test};
@@ -79,9 +84,10 @@ pub use squall_macros::{coroutine, coroutines, engine, main, test};
 /// Yields inside a coroutine: waits for a future, or for a tree of futures.
 ///
 /// Takes any future (or `IntoFuture`), `()` for a [`moment`], and arrays, `Vec`s, `VecDeque`s,
-/// `HashMap`s, `BTreeMap`s, `Option`s and tuples of what it takes, all nested. Gives the same tree of results. If every
-/// leaf is a `Result` it gives one `Result` of the tree: all are waited for, the first error in
-/// input order is given, and the others are logged (unless [`multi`]`(…).quiet()`).
+/// `HashMap`s, `BTreeMap`s, `Option`s and tuples of what it takes, all nested. Gives the same tree
+/// of results. If every leaf is a `Result` it gives one `Result` of the tree: all are waited for, the
+/// first error in input order is given, and the others are logged (unless
+/// [`multi`]`(…).quiet()`).
 ///
 /// What is done already is not waited for: the coroutine goes on at once.
 ///

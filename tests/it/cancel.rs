@@ -263,3 +263,34 @@ fn siblings_are_waited_for_unless_asked_otherwise() {
     assert_eq!(result, Err("after 2".to_owned()));
     assert_eq!((IoLoop::current().time() - began).as_secs(), 3600);
 }
+
+#[squall::test]
+fn a_panic_that_is_caught_is_not_mistaken_for_a_cancellation_nor_the_other_way() {
+    #[squall::coroutine]
+    fn guarded() -> u32 {
+        let result = yield_!(squall::catch_panic(async {
+            yield_!(sleep(HOUR));
+        }));
+        u32::from(result.is_ok())
+    }
+    let deferred = guarded();
+    deferred.cancel();
+    assert_eq!(yield_!(deferred.or_cancelled()), Err(Cancelled));
+}
+
+#[squall::test]
+fn who_waits_for_a_shared_result_is_cancelled_with_it() {
+    let inner = patient(Trace::default());
+    inner.cancel();
+    let shared = inner.shared();
+    #[squall::coroutine]
+    fn waits(shared: squall::Shared<u32>) -> u32 {
+        yield_!(shared)
+    }
+    for _ in 0..2 {
+        assert_eq!(
+            yield_!(waits(shared.clone()).or_cancelled()),
+            Err(Cancelled)
+        );
+    }
+}

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use futures_util::future::FutureExt;
 use squall::{
     Callback, CallbackDropped, Cancelled, Deferred, IoLoop, Promise, Return, catch_panic,
     convert_yielded, maybe_future, moment, multi_future, sleep, task, task_send, yield_,

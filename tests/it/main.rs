@@ -41,6 +41,9 @@ mod queue;
 /// Streams, servers and clients over real sockets.
 mod net;
 
+/// Wakes from other threads, in numbers.
+mod wakes;
+
 /// Functions that block, on other threads.
 mod executor;
 

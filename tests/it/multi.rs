@@ -661,3 +661,30 @@ fn list_that_waits_when_its_loop_is_closed_is_dropped_with_its_children() {
     assert_eq!(trace.take(), ["x"; 100]);
     assert!(crate::support::live_names().is_empty());
 }
+
+// tornado: gen_test.py test_multi_future_duplicate (G46)
+#[squall::test]
+fn g46_the_same_future_twice_in_a_list_gives_its_result_twice() {
+    let (promise, answer) = squall::Promise::new();
+    let shared = answer.shared();
+    assert!(!shared.done());
+    squall::IoLoop::current().add_callback(move || promise.set_result("one".to_owned()));
+    let both = yield_!(vec![shared.clone(), shared.clone()]);
+    assert_eq!(both, ["one", "one"]);
+    assert!(shared.done());
+    assert_eq!(yield_!(shared), "one");
+}
+
+#[squall::test]
+fn a_shared_panic_comes_to_everyone_who_waits() {
+    #[squall::coroutine]
+    fn panics() -> u32 {
+        yield_!(());
+        panic!("oh no");
+    }
+    let shared = panics().shared();
+    for _ in 0..2 {
+        let caught = yield_!(squall::catch_panic(shared.clone())).unwrap_err();
+        assert_eq!(caught.message(), "oh no");
+    }
+}

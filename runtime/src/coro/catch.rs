@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::cancel::Cancelled;
 use super::context;
 use super::outcome::panic_message;
 use super::return_value;
@@ -59,6 +60,8 @@ impl<F: Future> Future for CatchPanic<F> {
         let future = self.project().future;
         match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
             Ok(polled) => polled.map(Ok),
+            // The news of a cancellation goes on to the coroutine that it is for.
+            Err(payload) if payload.is::<Cancelled>() => resume_unwind(payload),
             Err(payload) => Poll::Ready(Err(Panicked {
                 payload: return_value::let_pass(payload),
                 traceback: take_traceback(),

@@ -122,6 +122,14 @@ pub(crate) fn panic_message(panic: &Panic) -> &str {
     }
 }
 
+/// Says what to do about a panic, if it is one that a missing feature explains.
+pub(crate) fn explain(panic: &str) -> Option<&'static str> {
+    let is_tokio = panic.contains("there is no reactor running")
+        || panic.contains("must be called from the context of a Tokio");
+    let mend = "a future of tokio's was yielded without tokio's reactor: build squall with its feature `tokio` (squall = { features = [\"tokio\"] })";
+    (is_tokio && cfg!(not(feature = "tokio"))).then_some(mend)
+}
+
 /// Picks the views for `T`: the traits below are found through references, the one that
 /// needs the fewest first.
 #[derive(Debug)]
@@ -280,5 +288,20 @@ impl<T> ReturnView<T> for PassesReturn {
 
     fn returned(&self, panic: Panic, _: &'static CoroutineSite) -> Result<T, Panic> {
         Err(panic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::explain;
+
+    #[test]
+    fn a_missing_reactor_is_explained_unless_it_is_there() {
+        let words =
+            "there is no reactor running, must be called from the context of a Tokio 1.x runtime";
+        let mend = explain(words);
+        assert_eq!(mend.is_some(), cfg!(not(feature = "tokio")));
+        assert!(mend.is_none_or(|mend| mend.contains("features = [\"tokio\"]")));
+        assert_eq!(explain("index out of bounds"), None);
     }
 }

@@ -24,7 +24,7 @@ use super::context;
 use super::deferred::Settle;
 use super::frames::{self, FrameKey};
 use super::local::Locals;
-use super::outcome::{Outcome, OutcomeView, Panic, panic_message};
+use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
 use super::return_value;
 use super::site::CoroutineSite;
 use super::traceback::{TraceFrame, Traceback};
@@ -107,7 +107,15 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         match catch_unwind(AssertUnwindSafe(|| future.poll(&mut cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-            Err(panic) => Poll::Ready(return_value::take(panic, self.coroutine)),
+            Err(panic) => {
+                let ended = return_value::take(panic, self.coroutine);
+                if let Err(panic) = &ended
+                    && let Some(mend) = explain(panic_message(panic))
+                {
+                    tracing::error!(target: "squall", "{mend}");
+                }
+                Poll::Ready(ended)
+            }
         }
     }
 

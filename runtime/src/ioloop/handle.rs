@@ -1,15 +1,15 @@
 //! The way into a loop from other threads.
 //!
-//! Each loop has an inbox behind a lock. A message is put in, and the loop is woken by one write to
-//! its eventfd, but only if it sleeps or is about to. Wakers hold a loop's number; the table of all
+//! Each loop has an inbox: a [`Mailbox`], and an eventfd that is written once to wake the loop, but
+//! only if it sleeps or is about to. Wakers hold a loop's number; the table of all
 //! loops turns it into the inbox.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use slab::Slab;
 
+use super::mailbox::{Delivery, Mailbox};
 use super::replies::Parcel;
 use super::waker::WakeId;
 use crate::error::{Error, Result};
@@ -68,63 +68,27 @@ pub(super) enum Message {
 }
 
 pub(super) struct Inbox {
-    /// `None` once the loop is closed.
-    messages: Mutex<Option<Vec<Message>>>,
-    /// Set with every message, so that a turn without mail takes no lock.
-    has_mail: AtomicBool,
-    /// True while the loop sleeps or is about to, and nobody has woken it yet.
-    sleeping: AtomicBool,
+    mailbox: Mailbox<Message>,
     waker: mio::Waker,
 }
 
 impl Inbox {
-    /// Puts a message in. False if the loop is closed.
+    /// Puts a message in, and wakes the loop if it sleeps. False if the loop is closed.
     pub(super) fn put(&self, message: Message) -> bool {
-        {
-            let mut messages = self.lock();
-            let Some(messages) = messages.as_mut() else {
-                return false;
-            };
-            messages.push(message);
-            self.has_mail.store(true, Ordering::SeqCst);
+        match self.mailbox.put(message) {
+            Delivery::Closed => false,
+            Delivery::Seen => true,
+            Delivery::MustWake => {
+                if let Err(error) = self.waker.wake() {
+                    tracing::error!(target: "squall", "the loop could not be woken: {error}");
+                }
+                true
+            }
         }
-        if self.sleeping.swap(false, Ordering::SeqCst)
-            && let Err(error) = self.waker.wake()
-        {
-            tracing::error!(target: "squall", "the loop could not be woken: {error}");
-        }
-        true
     }
 
-    /// Takes all messages.
-    pub(super) fn take(&self) -> Vec<Message> {
-        if !self.has_mail.swap(false, Ordering::SeqCst) {
-            return Vec::new();
-        }
-        (self.lock().as_mut()).map_or_else(Vec::new, std::mem::take)
-    }
-
-    /// Announces that the loop is about to sleep. False if there is mail, and it must not.
-    pub(super) fn fall_asleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::SeqCst);
-        if self.has_mail.load(Ordering::SeqCst) {
-            self.sleeping.store(false, Ordering::SeqCst);
-            return false;
-        }
-        true
-    }
-
-    pub(super) fn awake(&self) {
-        self.sleeping.store(false, Ordering::SeqCst);
-    }
-
-    pub(super) fn has_mail(&self) -> bool {
-        self.has_mail.load(Ordering::Relaxed)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<Message>>> {
-        // Nothing panics while it is locked; a poisoned lock would still hold a whole list.
-        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn mailbox(&self) -> &Mailbox<Message> {
+        &self.mailbox
     }
 }
 
@@ -134,9 +98,7 @@ static LOOPS: RwLock<Slab<Arc<Inbox>>> = RwLock::new(Slab::new());
 /// Gives a new loop its number and inbox.
 pub(super) fn register(waker: mio::Waker) -> Result<(u16, Arc<Inbox>)> {
     let inbox = Arc::new(Inbox {
-        messages: Mutex::new(Some(Vec::new())),
-        has_mail: AtomicBool::new(false),
-        sleeping: AtomicBool::new(false),
+        mailbox: Mailbox::new(),
         waker,
     });
     let mut loops = LOOPS.write().unwrap_or_else(PoisonError::into_inner);
@@ -151,8 +113,7 @@ pub(super) fn unregister(id: u16) {
     let inbox = loops.try_remove(usize::from(id));
     drop(loops);
     if let Some(inbox) = inbox {
-        let messages = inbox.lock().take();
-        drop(messages);
+        drop(inbox.mailbox.close());
     }
 }
 

@@ -15,11 +15,13 @@ pub(crate) mod callback;
 mod clock;
 mod handle;
 mod handlers;
+mod mailbox;
 pub(crate) mod ready;
 pub(crate) mod replies;
 mod sleep;
 pub(crate) mod sources;
 pub(crate) mod timers;
+mod tokio_context;
 mod turn;
 pub(crate) mod waker;
 
@@ -468,6 +470,7 @@ impl Resume for Root {
 struct Running {
     io_loop: IoLoop,
     previous: Option<IoLoop>,
+    _tokio: tokio_context::Entered,
 }
 
 impl Running {
@@ -485,6 +488,7 @@ impl Running {
         Ok(Running {
             io_loop: io_loop.clone(),
             previous,
+            _tokio: tokio_context::enter(),
         })
     }
 }

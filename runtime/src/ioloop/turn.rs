@@ -51,10 +51,10 @@ impl IoLoop {
     }
 
     fn run_mail(&self) {
-        if !self.core.inbox.has_mail() {
+        if !self.core.inbox.mailbox().has_mail() {
             return;
         }
-        for message in self.core.inbox.take() {
+        for message in self.core.inbox.mailbox().take() {
             match message {
                 Message::Call(f) => self.core.callbacks.borrow_mut().push_back(f),
                 Message::Wake(id) => {
@@ -121,7 +121,7 @@ impl IoLoop {
         let polled = self.core.clock.spending(timeout, || {
             self.core.poll.borrow_mut().poll(&mut events, timeout)
         });
-        self.core.inbox.awake();
+        self.core.inbox.mailbox().awake();
         self.set_turn_time();
         for event in &events {
             self.dispatch(event);
@@ -140,7 +140,11 @@ impl IoLoop {
     fn poll_timeout(&self) -> Option<Option<Duration>> {
         let core = &self.core;
         let runnable = self.has_runnable() || !core.callbacks.borrow().is_empty();
-        if runnable || core.stopping.get() || core.closed.get() || !core.inbox.fall_asleep() {
+        if runnable
+            || core.stopping.get()
+            || core.closed.get()
+            || !core.inbox.mailbox().fall_asleep()
+        {
             return Some(Some(Duration::ZERO));
         }
         let deadline = core.timers.borrow_mut().next_deadline();
@@ -153,7 +157,7 @@ impl IoLoop {
         }
         if core.sources.borrow().len() == 0 && core.replies.borrow().is_empty() {
             self.jump();
-            core.inbox.awake();
+            core.inbox.mailbox().awake();
             return None;
         }
         Some(Some(wait.min(REAL_WAIT)))
@@ -163,7 +167,7 @@ impl IoLoop {
     fn jump(&self) {
         let core = &self.core;
         let runnable = self.has_runnable() || !core.callbacks.borrow().is_empty();
-        if runnable || core.inbox.has_mail() || !core.replies.borrow().is_empty() {
+        if runnable || core.inbox.mailbox().has_mail() || !core.replies.borrow().is_empty() {
             return;
         }
         if let Some(deadline) = core.timers.borrow_mut().next_deadline() {

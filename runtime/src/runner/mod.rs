@@ -11,6 +11,7 @@ pub(crate) mod convert;
 pub(crate) mod entry;
 pub(crate) mod multi;
 pub(crate) mod policy;
+pub(crate) mod shared;
 pub(crate) mod tuple;
 pub(crate) mod wait_iterator;
 pub(crate) mod yieldable;

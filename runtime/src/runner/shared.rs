@@ -1,0 +1,122 @@
+//! One result for several who wait.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::coro::cancel::Cancelled;
+use crate::coro::catch::{Panicked, catch_panic};
+use crate::coro::deferred::Deferred;
+
+/// A result that several coroutines wait for, or one several times: each gets a clone.
+///
+/// Made by [`Deferred::shared`]. In Tornado every `Future` is one.
+pub struct Shared<T> {
+    state: Rc<RefCell<State<T>>>,
+}
+
+enum State<T> {
+    Waiting(Vec<Waker>),
+    Done(T),
+    Cancelled,
+    /// The text of the panic that ended it.
+    Panicked(String),
+}
+
+impl<T: Clone + 'static> Deferred<T> {
+    /// Returns a future that can be cloned, and yielded any number of times.
+    ///
+    /// It waits for the result whether or not anyone yields it; an error that nobody looks at is
+    /// not logged any more. A panic is passed on by its text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use squall::yield_;
+    /// #[squall::coroutine]
+    /// fn answer() -> u32 {
+    ///     yield_!(());
+    ///     42
+    /// }
+    ///
+    /// #[squall::main]
+    /// fn main() {
+    ///     let answer = answer().shared();
+    ///     let both = yield_!([answer.clone(), answer.clone()]);
+    ///     assert_eq!(both, [42, 42]);
+    ///     assert_eq!(yield_!(answer), 42);
+    /// }
+    /// ```
+    pub fn shared(self) -> Shared<T> {
+        let shared = Shared {
+            state: Rc::new(RefCell::new(State::Waiting(Vec::new()))),
+        };
+        settle(self, shared.clone());
+        shared
+    }
+}
+
+impl<T> Shared<T> {
+    /// True when there is a result or a panic.
+    pub fn done(&self) -> bool {
+        !matches!(*self.state.borrow(), State::Waiting(_))
+    }
+}
+
+/// Waits for the result, and wakes all who want it.
+#[crate::coroutine]
+fn settle<T: 'static>(deferred: Deferred<T>, shared: Shared<T>) {
+    let outcome = catch_panic(deferred.or_cancelled());
+    let state = match crate::yield_!(async { Settled(outcome.await) }).0 {
+        Ok(Ok(value)) => State::Done(value),
+        Ok(Err(Cancelled)) => State::Cancelled,
+        Err(panic) => State::Panicked(panic.message().to_owned()),
+    };
+    if let State::Waiting(waiters) = shared.state.replace(state) {
+        waiters.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Not a `Result` as far as a yield can see.
+struct Settled<T>(Result<Result<T, Cancelled>, Panicked>);
+
+impl<T: Clone> Future for Shared<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let message = match &mut *self.state.borrow_mut() {
+            State::Waiting(waiters) => {
+                if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    waiters.push(cx.waker().clone());
+                }
+                return Poll::Pending;
+            }
+            State::Done(value) => return Poll::Ready(value.clone()),
+            State::Cancelled => None,
+            State::Panicked(message) => Some(message.clone()),
+        };
+        match message {
+            Some(message) => resume_unwind(Box::new(message)),
+            None => resume_unwind(Box::new(Cancelled)),
+        }
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Shared {
+            state: self.state.clone(),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.done() { "done" } else { "pending" };
+        f.debug_tuple("Shared").field(&state).finish()
+    }
+}
