@@ -7,7 +7,7 @@ cargo build --release --examples --bins --locked --quiet
 bin="${CARGO_TARGET_DIR:-target}/release"
 
 for name in fetch parallel_list parallel_map interleaving cursor_loop minute_loop minute_loop2 \
-    spider timers; do
+    spider timers wait_iterator callbacks yieldable; do
     echo "--- $name"
     timeout 60 "$bin/examples/$name"
 done

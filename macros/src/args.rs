@@ -11,6 +11,7 @@ use crate::check::{self, Errors};
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Macro {
     Coroutine,
+    Engine,
     Main,
     Test,
     RequestHandler,
@@ -21,6 +22,7 @@ impl Macro {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Macro::Coroutine => "coroutine",
+            Macro::Engine => "engine",
             Macro::Main => "main",
             Macro::Test => "test",
             Macro::RequestHandler => "request_handler",

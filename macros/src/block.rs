@@ -146,10 +146,15 @@ fn is_coroutine(attrs: &[Attribute]) -> bool {
     attrs.iter().any(|a| ends_in(a.path(), "coroutine"))
 }
 
-/// True under `#[squall::main]` and `#[squall::test]`, but not under rustc's `#[test]`.
+/// True under `#[squall::main]`, `#[squall::test]` and `#[squall::engine]`, but not under rustc's
+/// `#[test]`.
 fn is_entry(attrs: &[Attribute]) -> bool {
     let qualified = |path: &Path| path.segments.len() > 1;
-    let entry = |path: &Path| ends_in(path, "main") || ends_in(path, "test");
+    let entry = |path: &Path| {
+        ["main", "test", "engine"]
+            .iter()
+            .any(|name| ends_in(path, name))
+    };
     attrs
         .iter()
         .map(Attribute::path)

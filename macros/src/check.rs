@@ -147,6 +147,29 @@ pub(crate) fn entry(function: &Function, of: Macro, errors: &mut Errors) {
     }
 }
 
+/// What holds for `#[engine]`, besides [`coroutine`].
+pub(crate) fn engine(function: &Function, errors: &mut Errors) {
+    if let ReturnType::Type(_, ty) = &function.sig.output
+        && !matches!(&**ty, Type::Tuple(tuple) if tuple.elems.is_empty())
+    {
+        errors.at(ty, ENGINE_RESULT);
+    }
+    for arg in &function.sig.inputs {
+        let ty = match arg {
+            FnArg::Receiver(receiver) => &receiver.ty,
+            FnArg::Typed(typed) => &typed.ty,
+        };
+        if find_borrow(ty).is_some() {
+            errors.at(arg, ENGINE_BORROWS);
+        }
+    }
+    for attr in &function.attrs {
+        if ends_in(attr.path(), "engine") || ends_in(attr.path(), "coroutine") {
+            errors.at(attr, ENGINE_TWICE);
+        }
+    }
+}
+
 /// What is wrong with an item that is no function; `None` if it is nothing we know.
 pub(crate) fn no_function(tokens: &TokenStream, of: Macro) -> Option<syn::Error> {
     let item = syn::parse2::<Item>(tokens.clone());
@@ -375,6 +398,15 @@ const RETURNS_REFERENCE: &str =
     "an owned coroutine outlives its caller and cannot return a reference; return an owned value";
 
 const TWICE: &str = "remove this `#[coroutine]`: the function is a coroutine already";
+
+const ENGINE_RESULT: &str = "nobody can take the result of an engine function; \
+    give it to a callback, or write `#[squall::coroutine]`";
+
+const ENGINE_BORROWS: &str =
+    "an engine function goes on after the call and cannot borrow; take an owned value";
+
+const ENGINE_TWICE: &str =
+    "remove this attribute: `#[engine]` makes the function a coroutine already";
 
 fn no_body(function: &Function, kind: Kind) -> String {
     let name = &function.sig.ident;

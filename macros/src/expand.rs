@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) squall: Path,
     /// Borrowed, whatever the signature says.
     pub(crate) scoped: bool,
+    /// Started and let go: the function returns nothing.
+    pub(crate) detached: bool,
     /// How traces name the coroutine.
     pub(crate) label: String,
 }
@@ -49,6 +51,7 @@ impl Plan {
         Plan {
             squall: args.squall(),
             scoped: args.scoped,
+            detached: false,
             label: function.sig.ident.to_string(),
         }
     }
@@ -118,7 +121,7 @@ fn expand(function: &Function, kind: Kind, plan: &Plan, body: &Block) -> TokenSt
         ..
     } = function;
     let result = function.result();
-    let Outside { sig, moves } = Outside::of(function, kind, &plan.squall, &result);
+    let Outside { mut sig, moves } = Outside::of(function, kind, &plan.squall, &result);
     let site = site(&function.sig.ident, plan);
     let typing = typing(&result);
     let start = match kind {
@@ -134,6 +137,13 @@ fn expand(function: &Function, kind: Kind, plan: &Plan, body: &Block) -> TokenSt
     );
     let call = quote_spanned! {at=>
         #squall::private::#start(#site, #squall::private::outcome_of!(#result), async move #block)
+    };
+    let call = match plan.detached {
+        true => {
+            sig.output = ReturnType::Default;
+            quote!(::core::mem::drop(#call))
+        }
+        false => call,
     };
     let outer = within(body, call);
     quote!(#(#attrs)* #vis #defaultness #sig #outer)

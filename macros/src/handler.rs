@@ -245,6 +245,7 @@ impl Method {
         let plan = Plan {
             squall: args.krate.clone().unwrap_or_else(runtime),
             scoped: true,
+            detached: false,
             label: format!("{}::{}", short_name(me), self.function.sig.ident),
         };
         expand::coroutine(&self.function, &plan, errors)

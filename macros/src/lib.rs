@@ -13,6 +13,7 @@
 //!   place.rs   file, line and text of a token     stub.rs    what is emitted beside an error
 //!   expand.rs  #[coroutine]                       block.rs   coroutines! { … }
 //!   entry.rs   #[main], #[test]                   handler.rs #[request_handler]
+//!   engine.rs  #[engine]
 //! ```
 //!
 //! Use them through the crates `squall` and `squall_web`, which re-export them. The examples on
@@ -26,6 +27,7 @@ use proc_macro::TokenStream;
 mod args;
 mod block;
 mod check;
+mod engine;
 mod entry;
 mod expand;
 mod handler;
@@ -84,6 +86,37 @@ mod stub;
 #[proc_macro_attribute]
 pub fn coroutine(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(args.into(), item.into()).into()
+}
+
+/// Turns a function that reports to a callback into a coroutine: Tornado's `gen.engine`.
+///
+/// As [`macro@coroutine`], but the function returns nothing, and nobody can wait for it: calling it
+/// runs it up to its first unfinished yield, and from there the loop does. What it has to say it says
+/// to its callback; an error goes there as well. A panic is logged with its traceback. If the callback
+/// is that of a `squall::task`, whoever waits for it is told when a panic drops it.
+///
+/// For interfaces that are given, such as an implementation of a trait of callbacks. In new code
+/// write a coroutine, and have its result.
+///
+/// # Examples
+///
+/// Not run here, as the crate `squall` is not at hand:
+///
+/// ```text
+/// #[squall::engine]
+/// fn fetch_size(url: String, callback: impl FnOnce(Result<usize>)) {
+///     let response = yield_!(AsyncHttpClient::new().fetch(url));
+///     callback(response.map(|response| response.body().len()));
+/// }
+/// ```
+///
+/// # Errors
+///
+/// A result, which nobody could take (Tornado's `ReturnValueIgnoredError`); a parameter that
+/// borrows, as the function goes on after the call; and all that [`macro@coroutine`] refuses.
+#[proc_macro_attribute]
+pub fn engine(args: TokenStream, item: TokenStream) -> TokenStream {
+    engine::engine(args.into(), item.into()).into()
 }
 
 /// Lets coroutines say `yield x` instead of `yield_!(x)`.

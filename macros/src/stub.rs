@@ -63,6 +63,23 @@ pub(crate) fn entry(function: &Function) -> TokenStream {
     quote!(#vis fn #name() {})
 }
 
+// Input:   async fn f(a: &A) -> R { … }
+// Output:  #[allow(unused_variables)]
+//          fn f(a: &A) {}
+pub(crate) fn engine(function: &Function) -> TokenStream {
+    let Function { attrs, vis, .. } = function;
+    let mut sig = function.sig.clone();
+    unqualify(&mut sig);
+    sig.output = syn::ReturnType::Default;
+    let attrs = attrs.iter().filter(|attr| {
+        let path = attr.path();
+        !["coroutine", "engine"]
+            .iter()
+            .any(|name| crate::input::ends_in(path, name))
+    });
+    quote!(#(#attrs)* #[allow(unused_variables)] #vis #sig {})
+}
+
 // Input:   impl<T> RequestHandler for Page<T> { fn gett(&self, ex: &mut Exchange) { … } }
 // Output:  impl<T> Page<T> { fn gett(&self, ex: &mut Exchange) { unreachable!() } }
 //          impl<T> RequestHandler for Page<T> { what it needs }
@@ -183,6 +200,7 @@ mod tests {
         let plan = Plan {
             squall: parse_quote!(::squall),
             scoped: false,
+            detached: false,
             label: String::new(),
         };
         let stub = coroutine(&function, Kind::of(&function.sig, false), &plan);

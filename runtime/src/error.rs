@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::time::Duration;
 
 /// The result of what this crate does.
@@ -45,6 +46,7 @@ enum Kind {
     NoThreads,
     PoolShutDown,
     Signal(i32),
+    CallbackDropped(&'static Location<'static>),
 }
 
 impl Error {
@@ -190,6 +192,10 @@ impl Error {
         Kind::Signal(signal).into()
     }
 
+    pub(crate) fn callback_dropped(site: &'static Location<'static>) -> Error {
+        Kind::CallbackDropped(site).into()
+    }
+
     pub(crate) fn into_io(self) -> io::Error {
         match self {
             Error {
@@ -265,6 +271,10 @@ impl fmt::Display for Error {
             Kind::NoThreads => f.write_str("a thread pool has one thread at least"),
             Kind::PoolShutDown => f.write_str("the thread pool was shut down"),
             Kind::Signal(signal) => write!(f, "signal {signal} cannot be handled"),
+            Kind::CallbackDropped(site) => write!(
+                f,
+                "the callback of the task at {site} was dropped without being called"
+            ),
         }
     }
 }

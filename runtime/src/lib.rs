@@ -24,9 +24,14 @@
 //! | to do this | use |
 //! |---|---|
 //! | write a coroutine | [`#[squall::coroutine]`](macro@coroutine), [`yield_!`], [`coroutines!`] |
+//! | write a function that reports to a callback | [`#[squall::engine]`](macro@engine) |
 //! | run a program or a test of coroutines | [`#[squall::main]`](macro@main), [`#[squall::test]`](macro@test) |
 //! | wait for time, or let others run | [`sleep`], [`moment`] |
+//! | end a coroutine from a function that it called | [`Return`] |
+//! | have a value that follows a coroutine | [`ContextVar`], [`context_var!`] |
 //! | set a result by hand | [`Promise`] |
+//! | take results as they come | [`WaitIterator`] |
+//! | wait for a function that reports to a callback | [`task`], [`task_send`] |
 //! | call back, on time, on readiness | [`IoLoop`] |
 //! | wait no longer than … | [`with_timeout`] |
 //! | call back again and again | [`PeriodicCallback`] |
@@ -67,6 +72,8 @@ pub use coro::cancel::{Cancelled, Shield, shield};
 pub use coro::catch::{CatchPanic, Panicked, catch_panic, take_traceback};
 pub use coro::deferred::{Deferred, OrCancelled};
 pub use coro::frames::{LiveCoroutine, live};
+pub use coro::local::{ContextVar, Previous, Scope};
+pub use coro::return_value::{Return, Returnable};
 pub use coro::scoped::Scoped;
 pub use coro::site::{CoroutineSite, YieldSite};
 pub use coro::traceback::{TraceFrame, Traceback};
@@ -79,17 +86,21 @@ pub use ioloop::{
     Timeout, on_signal, sleep, sleep_until,
 };
 pub use process::Subprocess;
+pub use runner::callback::{Callback, CallbackDropped, SendCallback, task, task_send};
+pub use runner::convert::{convert_yielded, multi_future};
 pub use runner::shared::Shared;
 pub use runner::timeout::{Deadline, TimeoutError, WithTimeout, with_timeout};
+pub use runner::wait_iterator::{Next, WaitInputs, WaitIterator};
 pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};
-pub use squall_macros::{coroutine, coroutines, main, test};
+pub use squall_macros::{coroutine, coroutines, engine, main, test};
 
 /// Yields inside a coroutine: waits for a future, or for a tree of futures.
 ///
-/// Takes any future (or `IntoFuture`), `()` for a [`moment`], and arrays, `Vec`s, `HashMap`s,
-/// `BTreeMap`s and tuples of what it takes, all nested. Gives the same tree of results. If every
-/// leaf is a `Result` it gives one `Result` of the tree: all are waited for, the first error in
-/// input order is given, and the others are logged (unless [`multi`]`(…).quiet()`).
+/// Takes any future (or `IntoFuture`), `()` for a [`moment`], and arrays, `Vec`s, `VecDeque`s,
+/// `HashMap`s, `BTreeMap`s, `Option`s and tuples of what it takes, all nested. Gives the same tree
+/// of results. If every leaf is a `Result` it gives one `Result` of the tree: all are waited for, the
+/// first error in input order is given, and the others are logged (unless
+/// [`multi`]`(…).quiet()`).
 ///
 /// What is done already is not waited for: the coroutine goes on at once.
 ///
@@ -133,3 +144,8 @@ macro_rules! yield_ {
         )
     };
 }
+
+/// The runner that is explained in twenty lines, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/runner.md")]
+struct RunnerPaper;

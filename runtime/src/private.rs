@@ -3,11 +3,12 @@
 use std::future::Future;
 
 pub use crate::coro::outcome::{
-    CancelProbe, DebugProbe, DisplayProbe, NoCancelProbe, OpaqueProbe, OutcomeView, PlainProbe,
-    Probe, Views,
+    CancelProbe, DebugProbe, DisplayProbe, NoCancelProbe, NoReturnProbe, OpaqueProbe, OutcomeView,
+    PlainProbe, Probe, ReturnProbe, Views,
 };
 pub use crate::coro::scoped::Framed;
 pub use crate::coro::site::{CoroutineSite, YieldSite};
+pub use crate::runner::convert::{FutureForm, MaybeTag, ValueForm};
 pub use crate::runner::entry::{run_main, run_test};
 pub use crate::runner::yieldable::{CancelKind, FallibleKind, PlainKind, Tag, UnyieldableKind};
 pub use crate::{__outcome_of as outcome_of, __yield_at as yield_at};
@@ -52,10 +53,15 @@ macro_rules! __outcome_of {
     ($type:ty) => {{
         #[allow(unused_imports)]
         use $crate::private::{
-            CancelProbe, DebugProbe, DisplayProbe, NoCancelProbe, OpaqueProbe, PlainProbe,
+            CancelProbe, DebugProbe, DisplayProbe, NoCancelProbe, NoReturnProbe, OpaqueProbe,
+            PlainProbe, ReturnProbe,
         };
         let probe = $crate::private::Probe::<$type>::NEW;
-        $crate::private::Views((&&&&probe).view(), (&&probe).cancel_view())
+        $crate::private::Views(
+            (&&&&probe).view(),
+            (&&probe).cancel_view(),
+            (&&probe).return_view(),
+        )
     }};
 }
 

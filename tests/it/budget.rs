@@ -130,7 +130,7 @@ fn children_that_are_done_at_once_do_not_escape_the_budget() {
 
 // What was started on the thread before, outside of a run, must not decide how far a call gets (G12).
 #[test]
-fn budget_is_full_when_a_run_begins() {
+fn g12_budget_is_full_when_a_run_begins() {
     #[squall::coroutine]
     fn pass() -> bool {
         yield_!(ready(true))
@@ -177,7 +177,7 @@ const DEEP: u32 = 10_000;
 
 // tornado: gen_test.py (G33), where the depth of the stack is the limit
 #[test]
-fn deep_recursion_does_not_overflow_the_stack() {
+fn g33_deep_recursion_does_not_overflow_the_stack() {
     #[squall::coroutine]
     fn depth(n: u32) -> u32 {
         match n {

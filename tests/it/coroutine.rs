@@ -47,7 +47,7 @@ fn fail_after(wait: Duration, error: &'static str) -> Result<u32, String> {
 
 // tornado: gen_test.py test_sync_gen_return, test_sync_return (G1, G3); G11
 #[squall::test]
-fn coroutine_that_never_waits_is_done_when_the_call_returns() {
+fn g1_g3_g11_coroutine_that_never_waits_is_done_when_the_call_returns() {
     let call = answer();
     assert!(call.done());
     assert_eq!(yield_!(call), 42);
@@ -55,7 +55,7 @@ fn coroutine_that_never_waits_is_done_when_the_call_returns() {
 
 // tornado: checked by running it (G12)
 #[squall::test]
-fn coroutine_that_yields_done_futures_and_empty_trees_is_done_when_the_call_returns() {
+fn g12_coroutine_that_yields_done_futures_and_empty_trees_is_done_when_the_call_returns() {
     #[squall::coroutine]
     fn passes() -> usize {
         let mut seen = 0;
@@ -133,7 +133,7 @@ fn check_order(trace: &Trace, want: &str) {
 
 // tornado: gen_test.py test_moment (G13)
 #[squall::test]
-fn done_futures_do_not_let_others_run() {
+fn g13_done_futures_do_not_let_others_run() {
     let trace = Trace::new();
     yield_!([
         five_times(trace.clone(), "a", done),
@@ -144,7 +144,7 @@ fn done_futures_do_not_let_others_run() {
 
 // tornado: gen_test.py test_moment (G14)
 #[squall::test]
-fn moments_let_others_run_in_turn() {
+fn g14_moments_let_others_run_in_turn() {
     let trace = Trace::new();
     yield_!([
         five_times(trace.clone(), "a", moment),
@@ -155,7 +155,7 @@ fn moments_let_others_run_in_turn() {
 
 // tornado: gen_test.py test_moment (G15)
 #[squall::test]
-fn only_the_coroutine_that_yields_a_moment_gives_way() {
+fn g15_only_the_coroutine_that_yields_a_moment_gives_way() {
     let trace = Trace::new();
     yield_!([
         five_times(trace.clone(), "a", moment),
@@ -166,7 +166,7 @@ fn only_the_coroutine_that_yields_a_moment_gives_way() {
 
 // tornado: gen_test.py test_none (G16)
 #[squall::test]
-fn unit_is_a_moment() {
+fn g16_unit_is_a_moment() {
     #[squall::coroutine]
     fn units(trace: Trace, name: &'static str) {
         for _ in 0..5 {
@@ -190,7 +190,7 @@ fn moments_of_many_coroutines_alternate() {
 
 // tornado: checked by running it (G19)
 #[squall::test]
-fn coroutine_never_resumes_inside_the_setter() {
+fn g19_coroutine_never_resumes_inside_the_setter() {
     #[squall::coroutine]
     fn waits(trace: Trace, value: Deferred<u32>) {
         let value = yield_!(value);
@@ -213,7 +213,7 @@ fn coroutine_never_resumes_inside_the_setter() {
 
 // The same where a coroutine's end is what resumes another (G19).
 #[squall::test]
-fn coroutine_never_resumes_inside_the_one_that_ends() {
+fn g19_coroutine_never_resumes_inside_the_one_that_ends() {
     #[squall::coroutine]
     fn ends(trace: Trace) {
         let _ended = OnDrop(trace.clone(), "locals dropped");
@@ -267,7 +267,7 @@ fn sleeps_end_in_the_order_of_their_deadlines() {
 
 // tornado: checked by running it (G72), gen_test.py test_sleep (G73)
 #[squall::test]
-fn sleep_counts_from_its_creation() {
+fn g72_g73_sleep_counts_from_its_creation() {
     let io_loop = IoLoop::current();
     let started = io_loop.time();
     let minute = sleep(60 * SECOND);
@@ -280,13 +280,13 @@ fn sleep_counts_from_its_creation() {
 
 // tornado: gen_test.py test_async_gen_return, test_async_return (G2, G4)
 #[squall::test]
-fn result_after_a_yield_is_delivered() {
+fn g2_g4_result_after_a_yield_is_delivered() {
     assert_eq!(yield_!(answer_after(SECOND)), 42);
 }
 
 // tornado: gen_test.py test_async_early_return (G5)
 #[squall::test]
-fn early_return_skips_the_yield_below() {
+fn g5_early_return_skips_the_yield_below() {
     #[squall::coroutine]
     fn early(stop: bool) -> &'static str {
         if stop {
@@ -303,7 +303,7 @@ fn early_return_skips_the_yield_below() {
 
 // tornado: gen_test.py test_sync_return_no_value, test_async_return_no_value (G6)
 #[squall::test]
-fn coroutine_without_a_result_gives_unit() {
+fn g6_coroutine_without_a_result_gives_unit() {
     #[squall::coroutine]
     fn nothing(wait: bool) {
         if !wait {
@@ -317,7 +317,7 @@ fn coroutine_without_a_result_gives_unit() {
 
 // tornado: gen_test.py test_sync_raise (G7)
 #[squall::test]
-fn error_before_the_first_yield_comes_at_the_yield_of_the_call() {
+fn g7_error_before_the_first_yield_comes_at_the_yield_of_the_call() {
     #[squall::coroutine]
     fn fails() -> Result<u32, String> {
         let number: u32 = "x".parse().map_err(|_| "not a number".to_owned())?;
@@ -331,7 +331,7 @@ fn error_before_the_first_yield_comes_at_the_yield_of_the_call() {
 
 // tornado: gen_test.py test_async_raise (G8)
 #[squall::test]
-fn error_after_a_yield_comes_at_the_yield_of_the_call() {
+fn g8_error_after_a_yield_comes_at_the_yield_of_the_call() {
     let call = fail_after(SECOND, "late");
     assert!(!call.done());
     assert_eq!(yield_!(call), Err("late".to_owned()));
@@ -357,7 +357,7 @@ fn question_mark_ends_every_coroutine_up_to_the_one_that_catches() {
 
 // tornado: gen_test.py test_replace_yieldpoint_exception (G9)
 #[squall::test]
-fn caught_error_is_replaced_by_another() {
+fn g9_caught_error_is_replaced_by_another() {
     #[squall::coroutine]
     fn replaces() -> Result<u32, String> {
         yield_!(fail_after(SECOND, "first")).map_err(|_| "second".to_owned())
@@ -368,7 +368,7 @@ fn caught_error_is_replaced_by_another() {
 // tornado: gen_test.py test_swallow_yieldpoint_exception (G10),
 // test_resume_after_exception_in_yield (G27)
 #[squall::test]
-fn caught_error_lets_the_coroutine_go_on_and_yield_again() {
+fn g10_g27_caught_error_lets_the_coroutine_go_on_and_yield_again() {
     #[squall::coroutine]
     fn swallows() -> Result<u32, String> {
         let caught = yield_!(fail_after(SECOND, "caught"));
@@ -471,7 +471,7 @@ fn promise_tells_that_nobody_waits_and_can_be_set_all_the_same() {
 
 // tornado: src (G32)
 #[squall::test]
-fn detached_coroutine_goes_on_to_its_end() {
+fn g32_detached_coroutine_goes_on_to_its_end() {
     let trace = Trace::new();
     drop(five_times(trace.clone(), "a", moment));
     assert_eq!(trace.take(), ["a"]);
@@ -481,7 +481,7 @@ fn detached_coroutine_goes_on_to_its_end() {
 
 // tornado: gen_test.py RunnerGCTest.test_gc (G25)
 #[squall::test]
-fn coroutine_that_only_its_loop_refers_to_is_kept_alive() {
+fn g25_coroutine_that_only_its_loop_refers_to_is_kept_alive() {
     #[squall::coroutine]
     fn lonely(trace: Trace) {
         let _dropped = OnDrop(trace.clone(), "dropped");
@@ -500,7 +500,7 @@ fn coroutine_that_only_its_loop_refers_to_is_kept_alive() {
 
 // tornado: gen_test.py test_coroutine_refcounting (G24)
 #[squall::test]
-fn locals_and_arguments_are_dropped_at_the_end_while_the_result_is_kept() {
+fn g24_locals_and_arguments_are_dropped_at_the_end_while_the_result_is_kept() {
     #[squall::coroutine]
     fn holds(argument: Rc<()>, local: &'static str, trace: Trace) -> usize {
         let _local = OnDrop(trace, local);
@@ -520,7 +520,7 @@ fn locals_and_arguments_are_dropped_at_the_end_while_the_result_is_kept() {
 
 // The argument that the body does not name belongs to the coroutine as well (G24).
 #[squall::test]
-fn unused_arguments_live_until_the_end_and_no_longer() {
+fn g24_unused_arguments_live_until_the_end_and_no_longer() {
     #[squall::coroutine]
     fn ignores(_: OnDrop, _unused: OnDrop, trace: Trace) {
         yield_!(moment());
@@ -566,7 +566,7 @@ fn locals_that_borrow_each_other_are_dropped_where_they_are() {
 
 // tornado: gen_test.py test_gc_infinite_coro, of 6 (G26)
 #[test]
-fn destructor_of_an_endless_coroutine_runs_when_its_loop_is_closed() {
+fn g26_destructor_of_an_endless_coroutine_runs_when_its_loop_is_closed() {
     #[squall::coroutine]
     fn endless(trace: Trace) {
         let _dropped = OnDrop(trace.clone(), "dropped");
@@ -884,7 +884,7 @@ fn await_spells_a_yield() {
 
 // tornado: gen_test.py test_async_await (G40)
 #[squall::test]
-fn async_functions_and_coroutines_wait_for_each_other() {
+fn g40_async_functions_and_coroutines_wait_for_each_other() {
     async fn native(n: u32) -> u32 {
         moment().await;
         answer_after(SECOND).await + n

@@ -31,7 +31,7 @@ fn held() -> (mpsc::Sender<()>, Deferred<squall::Result<()>>) {
 }
 
 #[squall::test]
-fn result_comes_from_another_thread() {
+fn c14_c15_result_comes_from_another_thread() {
     let (value, thread) = yield_!(run_in_executor(|| (42, thread::current().id()))).unwrap();
     assert_eq!(value, 42);
     assert_ne!(thread, thread::current().id());

@@ -11,6 +11,15 @@ mod coroutine;
 /// Lists, arrays, maps and tuples that are yielded: their results, their errors, their number.
 mod multi;
 
+/// Callbacks as futures, conversions, nested trees: the rest of Tornado's `gen`.
+mod gen_api;
+
+/// Results one after the other, as they come.
+mod wait_iterator;
+
+/// Variables that follow a coroutine.
+mod context;
+
 /// The way of errors and panics through coroutines, logged and taken; the living coroutines.
 mod traceback;
 

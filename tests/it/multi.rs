@@ -50,7 +50,7 @@ fn timed<T: 'static>(f: impl FnOnce() -> Deferred<T> + 'static) -> (T, u64, Vec<
 
 // tornado: gen_test.py test_multi_empty (G43)
 #[squall::test]
-fn empty_trees_give_empty_trees() {
+fn g43_empty_trees_give_empty_trees() {
     let list: Vec<u8> = yield_!(Vec::<Deferred<u8>>::new());
     let array: [u8; 0] = yield_!([] as [Deferred<u8>; 0]);
     let map: HashMap<&str, u8> = yield_!(HashMap::<&str, Deferred<u8>>::new());
@@ -73,7 +73,7 @@ fn empty_trees_of_fallible_futures_give_ok() {
 
 // tornado: gen_test.py test_multi_future_delayed (G44)
 #[squall::test]
-fn results_keep_the_order_of_the_input() {
+fn g44_results_keep_the_order_of_the_input() {
     let started = IoLoop::current().time();
     let list = yield_!(vec![after(3, "a"), after(1, "b"), after(2, "c")]);
     assert_eq!(list, ["a", "b", "c"]);
@@ -90,7 +90,7 @@ fn results_keep_the_order_of_the_input() {
 
 // tornado: gen_test.py test_multi_future_dict_delayed (G45)
 #[squall::test]
-fn maps_keep_their_keys() {
+fn g45_maps_keep_their_keys() {
     let map = yield_!(HashMap::from([
         ("slow", after(2, 1)),
         ("fast", after(1, 2))
@@ -123,7 +123,7 @@ fn tuples_hold_futures_of_different_types() {
 
 // tornado: gen_test.py test_async_await_mixed_multi_native_future (G41)
 #[squall::test]
-fn async_function_and_coroutine_are_waited_for_together() {
+fn g41_async_function_and_coroutine_are_waited_for_together() {
     async fn native() -> u32 {
         sleep(SECOND).await;
         1
@@ -133,14 +133,14 @@ fn async_function_and_coroutine_are_waited_for_together() {
 
 // tornado: gen_test.py test_multi_moment, of 6 (G53)
 #[squall::test]
-fn moments_may_stand_in_trees() {
+fn g53_moments_may_stand_in_trees() {
     assert_eq!(yield_!([(), ()]), [(), ()]);
     assert_eq!(yield_!((after(1, 1), (), moment())), (1, (), ()));
 }
 
 // tornado: src, convert_yielded (G52)
 #[squall::test]
-fn trees_nest() {
+fn g52_trees_nest() {
     let tree = yield_!(HashMap::from([
         ("a", vec![[after(2, 1), after(1, 2)]]),
         ("b", vec![]),
@@ -211,7 +211,7 @@ fn check_losers(log: &[String], errors: &[&str]) {
 
 // tornado: gen_test.py test_multi_future_exceptions (G47)
 #[test]
-fn first_error_is_given_and_the_other_logged() {
+fn g47_first_error_is_given_and_the_other_logged() {
     #[squall::coroutine]
     fn list() -> Result<Vec<u32>, String> {
         yield_!(vec![
@@ -227,7 +227,7 @@ fn first_error_is_given_and_the_other_logged() {
 
 // tornado: gen_test.py test_multi_future_exceptions (G48)
 #[test]
-fn single_error_is_given_and_nothing_logged() {
+fn g48_single_error_is_given_and_nothing_logged() {
     #[squall::coroutine]
     fn list() -> Result<Vec<u32>, String> {
         yield_!(vec![ok_after(1, 1), fail_after(2, "only"), ok_after(3, 1)])
@@ -239,7 +239,7 @@ fn single_error_is_given_and_nothing_logged() {
 
 // tornado: checked by running it (G50)
 #[squall::test]
-fn all_are_waited_for_though_one_has_failed() {
+fn g50_all_are_waited_for_though_one_has_failed() {
     #[squall::coroutine]
     fn list(trace: Trace) -> Result<[u32; 3], String> {
         let result = yield_!([ok_after(3, 1), fail_after(1, "early"), ok_after(2, 1)]);
@@ -256,7 +256,7 @@ fn all_are_waited_for_though_one_has_failed() {
 
 // tornado: checked by running it (G51)
 #[test]
-fn first_error_in_the_input_wins_over_an_earlier_one_in_time() {
+fn g51_first_error_in_the_input_wins_over_an_earlier_one_in_time() {
     #[squall::coroutine]
     fn list() -> Result<Vec<u32>, String> {
         yield_!(vec![
@@ -349,7 +349,7 @@ fn errors_of_done_children_are_given_and_logged_as_well() {
 
 // tornado: gen_test.py test_multi_future_exceptions (G49)
 #[test]
-fn quiet_logs_no_error() {
+fn g49_quiet_logs_no_error() {
     #[squall::coroutine]
     fn quiet() {
         let pair = || [fail_after(2, "first"), fail_after(1, "second")];
@@ -383,7 +383,7 @@ fn multi_that_is_not_quiet_is_as_the_bare_tree() {
 
 // tornado: src, of 6 (G56), for a tree that is dropped
 #[squall::test]
-fn children_go_on_though_nobody_waits_for_the_tree() {
+fn g56_children_go_on_though_nobody_waits_for_the_tree() {
     #[squall::coroutine]
     fn child(trace: Trace, name: &'static str, seconds: u32) {
         yield_!(sleep(seconds * SECOND));
@@ -472,7 +472,7 @@ fn wait_all(waits: Vec<Rung>) -> usize {
 
 // tornado: gen_test.py test_multi_performance (G33): no quadratic cost
 #[squall::test]
-fn thousands_of_children_woken_one_a_turn_are_polled_twice_each() {
+fn g33_thousands_of_children_woken_one_a_turn_are_polled_twice_each() {
     let (bells, polls, waits) = bells(2000);
     let call = wait_all(waits);
     assert_eq!(polls.get(), 2000, "one poll each to begin with");

@@ -117,9 +117,9 @@ fn panics(wait: bool) -> u32 {
 
 // Untaken failures.
 
-// tornado: gen_test.py ReturnFutureTest.test_uncaught_exception_log (G30)
+// tornado: gen_test.py ReturnFutureTest.test_uncaught_exception_log (G30), test_future_traceback (C22)
 #[test]
-fn untaken_error_is_logged_once_with_each_yield_that_it_passed() {
+fn g30_c22_untaken_error_is_logged_once_with_each_yield_that_it_passed() {
     let log = log_of(outer);
     assert_eq!(log, [untaken_error("outer", "bad", &outer_entries())]);
     // The same by hand, for those who want to know what it looks like.
@@ -146,7 +146,7 @@ coroutine traceback (most recent last):
 
 // tornado: as above (G30), for a future that is dropped after it has failed
 #[test]
-fn untaken_error_is_logged_when_the_finished_deferred_is_dropped() {
+fn g30_untaken_error_is_logged_when_the_finished_deferred_is_dropped() {
     let ((), log) = capture_logs(|| {
         run(|| async {
             let call = deep("bad");
@@ -223,7 +223,7 @@ fn deferred_that_is_dropped_with_its_loop_is_reported() {
 
 // tornado: src, Future (G31)
 #[test]
-fn taken_failure_is_not_logged() {
+fn g31_taken_failure_is_not_logged() {
     #[squall::coroutine]
     fn takes() -> u32 {
         let error = yield_!(outer()).unwrap_err();
@@ -541,7 +541,7 @@ fn every_spelling_of_a_yield_has_its_place_and_text() {
 
 // tornado: gen_test.py test_py3_leak_exception_context (G23)
 #[test]
-fn swallowed_error_leaves_no_entries_in_a_later_one() {
+fn g23_swallowed_error_leaves_no_entries_in_a_later_one() {
     const LINE: u32 = line!() + 2;
     #[squall::coroutine]
     fn swallows() -> Result<u32, String> {

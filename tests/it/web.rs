@@ -220,7 +220,7 @@ fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
 // ---------------------------------------------------------------- messages
 
 #[squall::test]
-fn an_answer_has_status_length_date_type_and_body() {
+fn g115_an_answer_has_status_length_date_type_and_body() {
     let address = serve(Limits::default(), &Trace::default());
     let answer = yield_!(ask(address, get("/")));
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
@@ -568,7 +568,7 @@ fn clients_that_go_away_leave_the_server_running() {
 // ---------------------------------------------------------------- the framework
 
 #[squall::test]
-fn errors_and_panics_become_500_and_say_nothing_of_themselves() {
+fn g114_errors_and_panics_become_500_and_say_nothing_of_themselves() {
     let address = serve(Limits::default(), &Trace::default());
     let other = yield_!(connect(address));
     for target in ["/fails", "/panics", "/panics-later"] {
@@ -657,7 +657,7 @@ fn path_arguments_are_typed_and_decoded() {
 
 // tornado: web_test.py, gen_test.py test_undecorated_coroutines (G112, G113)
 #[squall::test]
-fn a_handler_runs_prepare_method_and_on_finish_in_order() {
+fn g112_g113_a_handler_runs_prepare_method_and_on_finish_in_order() {
     let trace = Trace::default();
     let address = serve(Limits::default(), &trace);
     yield_!(ask(address, get("/page/a/1")));
@@ -722,4 +722,32 @@ fn a_malformed_pattern_is_found_when_the_program_starts() {
     let message = panic.unwrap_err();
     let message = message.downcast_ref::<String>().expect("a message");
     assert!(message.contains("needs a slash in front"), "{message}");
+}
+
+// A handler borrows, and so is a scoped coroutine; what it calls may end it all the same.
+#[squall::test]
+fn a_return_from_a_plain_function_ends_the_handler() {
+    fn number(ex: &mut Exchange) -> u32 {
+        match ex.argument("n").ok().and_then(|n| n.parse().ok()) {
+            Some(n) => n,
+            None => {
+                ex.write("no number");
+                squall::Return(Ok::<(), squall_web::Error>(())).raise()
+            }
+        }
+    }
+    #[squall::coroutine]
+    fn double(ex: &mut Exchange) -> Result<()> {
+        yield_!(squall::moment());
+        let n = number(ex);
+        ex.write((2 * n).to_string());
+        Ok(())
+    }
+    let address = HttpServer::new(Application::new().get("/", double))
+        .listen("127.0.0.1:0")
+        .unwrap()
+        .local_addr();
+    assert_eq!(body(&yield_!(ask(address, get("/?n=21")))), "42");
+    let answer = yield_!(ask(address, get("/?n=x")));
+    assert_eq!((status(&answer), body(&answer)), ("200", "no number"));
 }

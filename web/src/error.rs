@@ -119,6 +119,9 @@ impl<E: std::error::Error + 'static> From<E> for Error {
     }
 }
 
+// So that a `Return` can end a handler.
+impl squall::Returnable for Error {}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.0.status.as_u16(), self.reason())?;

@@ -12,6 +12,7 @@ use pin_project_lite::pin_project;
 use super::cancel::Cancelled;
 use super::context;
 use super::outcome::panic_message;
+use super::return_value;
 use super::traceback::Traceback;
 
 /// Returns a future that gives a panic of `future` as an error, with the way that it came.
@@ -61,7 +62,10 @@ impl<F: Future> Future for CatchPanic<F> {
             Ok(polled) => polled.map(Ok),
             // The news of a cancellation goes on to the coroutine that it is for.
             Err(payload) if payload.is::<Cancelled>() => resume_unwind(payload),
-            Err(payload) => Poll::Ready(Err(Panicked::new(payload, take_traceback()))),
+            Err(payload) => {
+                let payload = return_value::let_pass(payload);
+                Poll::Ready(Err(Panicked::new(payload, take_traceback())))
+            }
         }
     }
 }
@@ -85,6 +89,12 @@ impl Panicked {
     /// Returns the coroutines that it passed through.
     pub fn traceback(&self) -> Option<&Traceback> {
         self.traceback.as_deref()
+    }
+
+    /// Goes on with the panic where it was left, and with its traceback.
+    pub(crate) fn resume(self) -> ! {
+        context::with(|context| context.set_failure(self.traceback));
+        resume_unwind(self.payload)
     }
 
     /// Returns what the panic carried, for `std::panic::resume_unwind`.

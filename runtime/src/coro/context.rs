@@ -29,6 +29,8 @@ pub(crate) struct Context {
     pub(crate) cancelling: Cell<bool>,
     /// True if it could not be told, as it waits behind a shield.
     pub(crate) shielded: Cell<bool>,
+    /// True while `local::CURRENT` holds values. Saves looking there.
+    pub(crate) has_locals: Cell<bool>,
     /// True while what is dropped is to be cancelled rather than detached.
     pub(crate) drop_cancels: Cell<bool>,
     /// When the loop's current turn took the time; frames are dated by it.
@@ -45,6 +47,7 @@ thread_local! {
             failing: Cell::new(false),
             cancelling: Cell::new(false),
             shielded: Cell::new(false),
+            has_locals: Cell::new(false),
             drop_cancels: Cell::new(false),
             now: Cell::new(None),
         }

@@ -5,6 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::cancel::Cancelled;
+use super::return_value::{self, Returnable};
+use super::site::CoroutineSite;
 use super::traceback::Traceback;
 
 /// What a panic carried.
@@ -27,13 +29,30 @@ pub trait OutcomeView<T> {
 
     /// Returns the value that tells of a cancellation, if the type has one.
     fn cancelled(&self) -> Option<T>;
+
+    /// True if a `Return` can be of the type.
+    const TAKES_RETURN: bool;
+
+    /// Returns the value of a `Return`, or goes on with what else unwinds.
+    fn returned(&self, panic: Panic, coroutine: &'static CoroutineSite) -> Result<T, Panic>;
 }
 
-/// A view of failures and one of cancellations together.
+/// A view of failures, one of cancellations and one of `Return`s together.
 #[derive(Clone, Copy, Debug)]
-pub struct Views<V, C>(pub V, pub C);
+pub struct Views<V, C, R>(pub V, pub C, pub R);
 
-impl<T, V: FailureView<T>, C: CancelView<T>> OutcomeView<T> for Views<V, C> {
+impl<T, V, C, R> OutcomeView<T> for Views<V, C, R>
+where
+    V: FailureView<T>,
+    C: CancelView<T>,
+    R: ReturnView<T>,
+{
+    const TAKES_RETURN: bool = R::TAKES_RETURN;
+
+    fn returned(&self, panic: Panic, coroutine: &'static CoroutineSite) -> Result<T, Panic> {
+        self.2.returned(panic, coroutine)
+    }
+
     #[inline]
     fn failure<'a>(&self, value: &'a T) -> Option<Failure<'a>> {
         self.0.failure(value)
@@ -48,6 +67,15 @@ impl<T, V: FailureView<T>, C: CancelView<T>> OutcomeView<T> for Views<V, C> {
 pub trait FailureView<T> {
     /// Returns the failure in `value`, if it is one.
     fn failure<'a>(&self, value: &'a T) -> Option<Failure<'a>>;
+}
+
+/// Takes the value of a `Return`, in a scoped coroutine.
+pub trait ReturnView<T> {
+    /// True if it can.
+    const TAKES_RETURN: bool;
+
+    /// Returns the value, or what else unwinds.
+    fn returned(&self, panic: Panic, coroutine: &'static CoroutineSite) -> Result<T, Panic>;
 }
 
 /// Makes the value that tells of a cancellation.
@@ -218,6 +246,48 @@ pub struct CancelAsUnwind;
 impl<T> CancelView<T> for CancelAsUnwind {
     fn cancelled(&self) -> Option<T> {
         None
+    }
+}
+
+/// A type whose values a `Return` may bring to a scoped coroutine.
+pub trait ReturnProbe {
+    /// Returns the view.
+    fn return_view(&self) -> TakesReturn {
+        TakesReturn
+    }
+}
+impl<T: Returnable> ReturnProbe for &Probe<T> {}
+
+/// Any other type.
+pub trait NoReturnProbe {
+    /// Returns the view.
+    fn return_view(&self) -> PassesReturn {
+        PassesReturn
+    }
+}
+impl<T> NoReturnProbe for Probe<T> {}
+
+/// A `Return` may be of the type.
+#[derive(Clone, Copy, Debug)]
+pub struct TakesReturn;
+
+impl<T: Returnable> ReturnView<T> for TakesReturn {
+    const TAKES_RETURN: bool = true;
+
+    fn returned(&self, panic: Panic, coroutine: &'static CoroutineSite) -> Result<T, Panic> {
+        return_value::take(panic, coroutine)
+    }
+}
+
+/// Nobody can tell whether a `Return` is of the type.
+#[derive(Clone, Copy, Debug)]
+pub struct PassesReturn;
+
+impl<T> ReturnView<T> for PassesReturn {
+    const TAKES_RETURN: bool = false;
+
+    fn returned(&self, panic: Panic, _: &'static CoroutineSite) -> Result<T, Panic> {
+        Err(panic)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Coroutines that borrow from their caller.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -9,6 +10,7 @@ use pin_project_lite::pin_project;
 use super::context::{self, Entered};
 use super::frames::{self, FrameKey};
 use super::outcome::OutcomeView;
+use super::return_value;
 use super::site::CoroutineSite;
 use super::traceback::{TraceFrame, Traceback};
 
@@ -84,7 +86,17 @@ impl<F: Future, V: OutcomeView<F::Output>> Future for Framed<F, V> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let running = Running::enter(this.registered);
-        let polled = this.future.poll(cx);
+        let polled = if V::TAKES_RETURN {
+            let poll = AssertUnwindSafe(|| this.future.poll(cx));
+            catch_unwind(poll).unwrap_or_else(|panic| {
+                match this.view.returned(panic, running.registered.coroutine) {
+                    Ok(value) => Poll::Ready(value),
+                    Err(panic) => resume_unwind(panic),
+                }
+            })
+        } else {
+            this.future.poll(cx)
+        };
         let failed = match &polled {
             Poll::Pending => return running.suspend(),
             Poll::Ready(value) => this.view.failure(value).is_some(),
@@ -148,6 +160,9 @@ impl<'a> Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
+        if self.entered.is_some() {
+            return_value::leaves(self.registered.coroutine);
+        }
         self.leave(true);
     }
 }

@@ -23,7 +23,9 @@ use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
 use super::frames::{self, FrameKey};
+use super::local::Locals;
 use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
+use super::return_value;
 use super::site::CoroutineSite;
 use super::traceback::{TraceFrame, Traceback};
 
@@ -43,6 +45,8 @@ pub(crate) struct Task<F: Future, V> {
     /// True once the `Deferred` is gone: nobody will take the outcome.
     detached: Cell<bool>,
     cancel: Cell<Cancel>,
+    /// Its context variables.
+    locals: Locals,
     /// Wakes the task itself; there once it has suspended.
     own: OnceCell<Waker>,
     /// Whoever waits for the outcome.
@@ -68,7 +72,7 @@ enum Stage<F: Future> {
     Taken,
 }
 
-impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
+impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     /// Makes a task with a frame under `parent`. It does not run yet.
     pub(crate) fn new(
         coroutine: &'static CoroutineSite,
@@ -82,13 +86,14 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
             frame: Cell::new(frames::insert(coroutine, parent)),
             detached: Cell::new(false),
             cancel: Cell::new(Cancel::No),
+            locals: Locals::inherited(),
             own: OnceCell::new(),
             waiter: Cell::new(None),
             stage: RefCell::new(Stage::Running(future)),
         })
     }
 
-    /// Polls the state machine; a panic is an end like any other.
+    /// Polls the state machine; a panic is an end like any other, and a `Return` is a value.
     fn poll(&self, waker: &Waker) -> Poll<Result<F::Output, Panic>> {
         let mut stage = self.stage.borrow_mut();
         let Stage::Running(future) = &mut *stage else {
@@ -103,10 +108,13 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
             Err(panic) => {
-                if let Some(mend) = explain(panic_message(&panic)) {
+                let ended = return_value::take(panic, self.coroutine);
+                if let Err(panic) = &ended
+                    && let Some(mend) = explain(panic_message(panic))
+                {
                     tracing::error!(target: "squall", "{mend}");
                 }
-                Poll::Ready(Err(panic))
+                Poll::Ready(ended)
             }
         }
     }
@@ -190,12 +198,13 @@ impl<F: Future, V: OutcomeView<F::Output>> Task<F, V> {
     }
 }
 
-impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
+impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
         let frame = self.frame.get();
         let cancel = self.cancel.get() == Cancel::Asked;
         let (entered, outer_failure, outer_cancelling) = context::with(|context| {
             let outer_cancelling = context.cancelling.replace(cancel);
+            self.locals.exchange(context);
             (
                 context.enter(frame),
                 context.take_failure(),
@@ -204,6 +213,7 @@ impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         });
         let polled = self.poll(waker);
         let at = context::with(|context| {
+            self.locals.exchange(context);
             let told = !context.cancelling.replace(outer_cancelling);
             if cancel && told && !context.shielded.replace(false) {
                 self.cancel.set(Cancel::No);
@@ -219,6 +229,7 @@ impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             }
             Poll::Ready(value) => {
                 frames::remove(frame);
+                self.locals.clear();
                 let coroutine = self.coroutine;
                 self.finish(value, TraceFrame { coroutine, at });
                 true
@@ -243,7 +254,7 @@ impl<F: Future, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     }
 }
 
-impl<F: Future, V: OutcomeView<F::Output>> Settle<F::Output> for Task<F, V> {
+impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<F, V> {
     fn is_done(&self) -> bool {
         // A task that is borrowed is running.
         (self.stage.try_borrow()).is_ok_and(|stage| !matches!(*stage, Stage::Running(_)))

@@ -63,6 +63,11 @@ impl<T> Promise<T> {
         self.cell.settle(Ok(value));
     }
 
+    /// Lets the yield panic, with what a panic carried.
+    pub(crate) fn set_panic(self, panic: Panic) {
+        self.cell.settle(Err(panic));
+    }
+
     /// True if the deferred was dropped, or is cancelled: nobody will see the result.
     pub fn is_abandoned(&self) -> bool {
         Rc::strong_count(&self.cell) == 1 || self.cell.cancelled.get()

@@ -21,7 +21,7 @@ mod mailbox;
 mod main_loop;
 mod periodic;
 pub(crate) mod ready;
-mod replies;
+pub(crate) mod replies;
 mod run_sync;
 mod signals;
 mod sleep;

@@ -3,14 +3,18 @@
 //! `start` puts a coroutine in a slot of the current loop and runs it up to its first unfinished
 //! yield, inside the call. From then on a wake queues the slot, and the loop's turn resumes it:
 //! never the code that woke it. `yieldable` says what may be yielded, `multi` waits for the children
-//! of lists, maps and arrays, `tuple` for those of tuples.
+//! of lists, maps and arrays, `tuple` for those of tuples, `wait_iterator` for one after the other.
+//! `convert` has the same by the names that Tornado gives, `callback` makes futures of callbacks.
 
+pub(crate) mod callback;
+pub(crate) mod convert;
 pub(crate) mod entry;
 pub(crate) mod multi;
 pub(crate) mod policy;
 pub(crate) mod shared;
 pub(crate) mod timeout;
 pub(crate) mod tuple;
+pub(crate) mod wait_iterator;
 pub(crate) mod yieldable;
 
 use std::future::Future;

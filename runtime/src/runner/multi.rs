@@ -1,6 +1,7 @@
 //! Waits for all children of a list, an array or a map.
 //!
-//! Up to `SMALL` children share the coroutine's own waker and are all polled at each wake. More get
+//! Up to `SMALL` children share the coroutine's own waker and are all polled at each wake. More, and
+//! those whose order of arrival counts, get
 //! a *relay*: a slot of the loop whose wakers carry the child's index, so that a wake polls the
 //! children that were woken and no others, and 1,000 that finish one by one cost 1,000 polls.
 
@@ -84,15 +85,7 @@ where
     type Output = P::Output<C::Collected>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: nothing is moved out of the children that are `Waiting`: `poll_child` pins the
-        // future in place and overwrites the child in place when it is done. `Multi` is not `Unpin`,
-        // has no `Drop` of its own, and its children's storage is never replaced.
-        let this = unsafe { &mut self.get_unchecked_mut().multi };
-        if this.started {
-            this.poll_again(cx);
-        } else {
-            this.poll_first(cx);
-        }
+        let this = self.poll_children(cx);
         if this.policy.is_over() {
             cancelling(|| {
                 (this.children.slice().iter_mut()).for_each(|child| *child = Child::Gone)
@@ -124,6 +117,33 @@ impl<W, C, P> Wait<W, C, P> {
             _child: std::marker::PhantomData,
         }
     }
+
+    /// What the policy has of the results so far.
+    pub(super) fn policy(self: Pin<&mut Self>) -> &mut P {
+        // SAFETY: the policy is not pinned by the wait; only the children are.
+        unsafe { &mut self.get_unchecked_mut().multi.policy }
+    }
+}
+
+impl<W, C, P> Wait<W, C, P>
+where
+    W: Future,
+    P: Policy<W::Output>,
+    C: Children<W, P::Kept>,
+{
+    /// Polls the children that may have got on, so that the policy has their results.
+    fn poll_children(self: Pin<&mut Self>, cx: &mut Context<'_>) -> &mut Multi<C, P> {
+        // SAFETY: nothing is moved out of the children that are `Waiting`: `poll_child` pins the
+        // future in place and overwrites the child in place when it is done. `Multi` is not `Unpin`,
+        // has no `Drop` of its own, and its children's storage is never replaced.
+        let this = unsafe { &mut self.get_unchecked_mut().multi };
+        if this.started {
+            this.poll_again(cx);
+        } else {
+            this.poll_first(cx);
+        }
+        this
+    }
 }
 
 impl<C, P> Multi<C, P> {
@@ -137,7 +157,7 @@ impl<C, P> Multi<C, P> {
         self.started = true;
         let children = self.children.slice();
         self.waiting = children.len();
-        if children.len() <= SMALL {
+        if children.len() <= SMALL && !P::IN_ORDER_OF_ARRIVAL {
             for (index, child) in children.iter_mut().enumerate() {
                 self.waiting -= usize::from(poll_child(child, index, &mut self.policy, cx));
             }

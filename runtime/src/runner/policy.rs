@@ -12,6 +12,8 @@ pub trait Policy<T> {
     type Kept;
     /// What the whole gives, `V` being the tree of what was kept.
     type Output<V>;
+    /// True if results have to come in the order in which the children were woken.
+    const IN_ORDER_OF_ARRIVAL: bool = false;
 
     /// Takes one child's result; none is kept of one that failed.
     fn keep(&mut self, index: usize, result: T) -> Option<Self::Kept>;

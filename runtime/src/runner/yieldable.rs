@@ -1,6 +1,7 @@
 //! What may be yielded.
 //!
-//! A yielded value is a tree: a future is a leaf, a list, array, map or tuple a node, `()` a moment.
+//! A yielded value is a tree: a future is a leaf, a list, array, map, tuple or `Option` a node, `()` a
+//! moment.
 //! Two traits say how a tree is waited for: [`Yieldable`] keeps the results in the same tree,
 //! [`Fallible`], for trees whose leaves are all `Result`s of one error type, collapses them to one
 //! `Result` of the tree. Both carry a marker type that names the form, so that the blanket
@@ -8,11 +9,15 @@
 //!
 //! `yield_!` picks between the two by the number of references it has to put in front: see [`Tag`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use super::multi::{Child, Keyed, List, Rebuild, Wait};
 use super::policy::{FirstError, OnError, Plain};
@@ -21,10 +26,42 @@ use crate::coro::site::YieldSite;
 use crate::coro::yield_point::YieldPoint;
 use crate::future::{Moment, moment};
 
-/// A value that a coroutine can yield: Tornado's `convert_yielded`.
+/// A value that a coroutine can yield: what Tornado's `convert_yielded` takes.
 ///
 /// Implemented for futures, and for collections of what is yieldable. To make a type of your own
-/// yieldable implement `IntoFuture` for it; `M` is the compiler's business.
+/// yieldable implement `IntoFuture` for it: that is the open end, where Python has `singledispatch`.
+///
+/// # Examples
+///
+/// ```
+/// use squall::{Deferred, yield_};
+///
+/// struct Query(&'static str);
+///
+/// impl IntoFuture for Query {
+///     type Output = usize;
+///     type IntoFuture = Deferred<usize>;
+///
+///     fn into_future(self) -> Deferred<usize> {
+///         count(self.0)
+///     }
+/// }
+///
+/// #[squall::coroutine]
+/// fn count(text: &'static str) -> usize {
+///     yield_!(squall::moment()); // ask the database
+///     text.len()
+/// }
+///
+/// #[squall::main]
+/// fn main() {
+///     assert_eq!(yield_!(Query("a")), 1);
+///     assert_eq!(yield_!([Query("ab"), Query("abc")]), [2, 3]);
+/// }
+/// ```
+///
+/// For a collection of your own implement this trait, with a marker type of your own for `M`, which
+/// is otherwise the compiler's business; `examples/yieldable.rs` does both.
 pub trait Yieldable<M> {
     /// What the yield gives: the tree with results for leaves.
     type Output;
@@ -60,6 +97,9 @@ pub struct ByList<M>(PhantomData<M>);
 /// The form of an array of `M`s.
 #[derive(Debug)]
 pub struct ByArray<M>(PhantomData<M>);
+/// The form of an `Option` of an `M`.
+#[derive(Debug)]
+pub struct ByOption<M>(PhantomData<M>);
 /// The form of a map of `M`s.
 #[derive(Debug)]
 pub struct ByMap<M>(PhantomData<M>);
@@ -144,6 +184,105 @@ where
     fn try_wait(self, on_error: OnError) -> Self::TryWait {
         let waits = self.map(|child| Child::Waiting(child.try_wait(on_error)));
         Wait::new(waits, FirstError::new(on_error))
+    }
+}
+
+/// Makes a double-ended queue again.
+#[derive(Debug)]
+pub struct Queued;
+
+impl<T> Rebuild<T> for Queued {
+    type Map = VecDeque<T>;
+
+    fn rebuild(self, values: impl Iterator<Item = T>) -> VecDeque<T> {
+        values.collect()
+    }
+}
+
+impl<Y: Yieldable<M>, M> Yieldable<ByList<M>> for VecDeque<Y> {
+    type Output = VecDeque<Y::Output>;
+    type Wait = Wait<Y::Wait, Keyed<Y::Wait, Y::Output, Queued>, Plain>;
+
+    fn wait(self) -> Self::Wait {
+        let waits = self.into_iter().map(Y::wait);
+        Wait::new(Keyed::new(waits, Queued), Plain::default())
+    }
+}
+
+impl<Y: Fallible<M>, M> Fallible<ByList<M>> for VecDeque<Y>
+where
+    Y::Error: fmt::Debug,
+{
+    type Ok = VecDeque<Y::Ok>;
+    type Error = Y::Error;
+    type TryWait = Wait<Y::TryWait, Keyed<Y::TryWait, Y::Ok, Queued>, FirstError<Y::Ok, Y::Error>>;
+
+    fn try_wait(self, on_error: OnError) -> Self::TryWait {
+        let waits = self.into_iter().map(|child| child.try_wait(on_error));
+        Wait::new(Keyed::new(waits, Queued), FirstError::new(on_error))
+    }
+}
+
+impl<Y: Yieldable<M>, M> Yieldable<ByOption<M>> for Option<Y> {
+    type Output = Option<Y::Output>;
+    type Wait = OptionWait<Y::Wait>;
+
+    fn wait(self) -> Self::Wait {
+        OptionWait {
+            wait: self.map(Y::wait),
+        }
+    }
+}
+
+impl<Y: Fallible<M>, M> Fallible<ByOption<M>> for Option<Y> {
+    type Ok = Option<Y::Ok>;
+    type Error = Y::Error;
+    type TryWait = TryOptionWait<Y::TryWait>;
+
+    fn try_wait(self, on_error: OnError) -> Self::TryWait {
+        TryOptionWait {
+            wait: self.map(|child| child.try_wait(on_error)),
+        }
+    }
+}
+
+pin_project! {
+    /// Waits for what may not be there.
+    #[derive(Debug)]
+    pub struct OptionWait<W> {
+        #[pin]
+        wait: Option<W>,
+    }
+}
+
+impl<W: Future> Future for OptionWait<W> {
+    type Output = Option<W::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().wait.as_pin_mut() {
+            Some(wait) => wait.poll(cx).map(Some),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+pin_project! {
+    /// Waits for a result that may not be there.
+    #[derive(Debug)]
+    pub struct TryOptionWait<W> {
+        #[pin]
+        wait: Option<W>,
+    }
+}
+
+impl<T, E, W: Future<Output = Result<T, E>>> Future for TryOptionWait<W> {
+    type Output = Result<Option<T>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project().wait.as_pin_mut() {
+            Some(wait) => wait.poll(cx).map_ok(Some),
+            None => Poll::Ready(Ok(None)),
+        }
     }
 }
 
@@ -345,7 +484,7 @@ impl Refuse {
 #[diagnostic::on_unimplemented(
     message = "a coroutine cannot yield `{Self}`",
     label = "this is `{Self}`, not a future",
-    note = "a coroutine yields a future, `()`, or an array, `Vec`, `HashMap`, `BTreeMap` or tuple of what it can yield",
+    note = "a coroutine yields a future, `()`, or an array, `Vec`, `VecDeque`, `HashMap`, `BTreeMap`, `Option` or tuple of what it can yield",
     note = "an iterator starts nothing: `.collect::<Vec<_>>()` it",
     note = "yield what a call returns, not the function; a lock or a queue is not a future, its `acquire()` or `get()` is",
     note = "to make a type of your own yieldable, implement `std::future::IntoFuture` for it"
