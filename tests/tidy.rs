@@ -142,7 +142,7 @@ const RUNTIME: Layers = Layers {
     layers: &[
         &["error", "signal"],
         &["coro"],
-        &["future"],
+        &["future", "inspect", "signal"],
         &["ioloop"],
         &["runner"],
         &["net", "sync", "executor"],

@@ -42,7 +42,7 @@
 //! | tell others of something | [`sync::Event`], [`sync::Condition`] |
 //! | run what blocks on another thread | [`run_in_executor`], [`ThreadPool`] |
 //! | connect, listen, read and write | [`net`] |
-//! | see what is alive | [`live`] |
+//! | see what is alive, and what it waits for | [`dump`], [`live`] |
 //! | yield tokio's futures | the feature `tokio` |
 //! | await a coroutine elsewhere | [`Handle::run`] |
 //!
@@ -58,6 +58,7 @@ mod coro;
 mod error;
 mod executor;
 mod future;
+mod inspect;
 mod interop;
 mod ioloop;
 pub mod net;
@@ -77,9 +78,11 @@ pub use coro::return_value::{Return, Returnable};
 pub use coro::scoped::Scoped;
 pub use coro::site::{CoroutineSite, YieldSite};
 pub use coro::traceback::{TraceFrame, Traceback};
+pub use coro::waits::WaitsFor;
 pub use error::{Error, Result};
 pub use executor::{ThreadPool, run_in_executor};
 pub use future::{Moment, Promise, moment};
+pub use inspect::{Dump, dump};
 pub use interop::Remote;
 pub use ioloop::{
     CallbackResult, Handle, Interest, IoLoop, PeriodicCallback, SignalCallback, Signals, Sleep,

@@ -23,6 +23,9 @@ mod context;
 /// The way of errors and panics through coroutines, logged and taken; the living coroutines.
 mod traceback;
 
+/// The tree of the living.
+mod inspect;
+
 /// What keeps one coroutine from harming the rest: the budget of yields, the depth of calls.
 mod budget;
 

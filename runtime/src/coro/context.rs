@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::frames::FrameKey;
 use super::site::YieldSite;
 use super::traceback::Traceback;
+use super::waits::WaitsFor;
 
 /// Yields that a coroutine may pass without waiting before it is made to wait for a turn.
 const BUDGET: u32 = 128;
@@ -19,6 +20,8 @@ pub(crate) struct Context {
     pub(crate) frame: Cell<FrameKey>,
     /// The yield that the running coroutine came to last.
     pub(crate) site: Cell<Option<&'static YieldSite>>,
+    /// What the future that the yield waits for says that it waits for.
+    pub(crate) waits: Cell<WaitsFor>,
     /// How many yields may still be passed without a turn.
     budget: Cell<u32>,
     /// Where the stack was when the outermost of the coroutines that are being started was.
@@ -42,6 +45,7 @@ thread_local! {
         Context {
             frame: Cell::new(FrameKey::NONE),
             site: Cell::new(None),
+            waits: Cell::new(WaitsFor::Unknown),
             budget: Cell::new(BUDGET),
             stack: Cell::new(None),
             failing: Cell::new(false),
@@ -54,6 +58,12 @@ thread_local! {
     };
     /// The traceback of the error or panic that is on its way up through this thread's coroutines.
     static FAILURE: Cell<Option<Box<Traceback>>> = const { Cell::new(None) };
+}
+
+/// Notes, for the coroutine that is about to be suspended, what it waits for.
+#[inline]
+pub(crate) fn waits_for(what: WaitsFor) {
+    CONTEXT.with(|context| context.waits.set(what));
 }
 
 /// Gives access to the thread's context.

@@ -12,6 +12,7 @@ use slab::Slab;
 
 use super::context;
 use super::site::{CoroutineSite, YieldSite};
+use super::waits::WaitsFor;
 
 /// Names one frame of this thread for as long as it lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ impl FrameKey {
         serial: 0,
     };
 
-    fn number(self) -> u64 {
+    pub(crate) fn number(self) -> u64 {
         u64::from(self.serial) << 32 | u64::from(self.index)
     }
 }
@@ -39,6 +40,7 @@ struct Frame {
     resumes: u32,
     at: Option<&'static YieldSite>,
     since: Option<Instant>,
+    waits: WaitsFor,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,7 @@ pub(crate) fn insert(coroutine: &'static CoroutineSite, parent: FrameKey) -> Fra
             resumes: 0,
             at: None,
             since: None,
+            waits: WaitsFor::Unknown,
         });
         FrameKey {
             index: u32::try_from(index).expect("fewer than 2^32 coroutines are alive"),
@@ -75,13 +78,14 @@ pub(crate) fn insert(coroutine: &'static CoroutineSite, parent: FrameKey) -> Fra
 
 /// Notes that the frame's coroutine waits at `at`.
 pub(crate) fn suspend(key: FrameKey, at: Option<&'static YieldSite>) {
-    let now = context::with(|context| context.now.get());
+    let (now, waits) = context::with(|context| (context.now.get(), context.waits.get()));
     FRAMES.with_borrow_mut(|frames| {
         if let Some(frame) = frames.slots.get_mut(key.index as usize)
             && frame.serial == key.serial
         {
             frame.at = at;
             frame.since = now;
+            frame.waits = waits;
             frame.resumes = frame.resumes.wrapping_add(1);
         }
     });
@@ -115,6 +119,7 @@ pub struct LiveCoroutine {
     coroutine: &'static CoroutineSite,
     at: Option<&'static YieldSite>,
     since: Option<Instant>,
+    waits: WaitsFor,
     resumes: u32,
 }
 
@@ -132,6 +137,11 @@ impl LiveCoroutine {
     /// Returns the time of the turn in which it came to wait there.
     pub fn since(&self) -> Option<Instant> {
         self.since
+    }
+
+    /// Returns what it waits for there.
+    pub fn waits_for(&self) -> WaitsFor {
+        self.waits
     }
 
     /// Returns how often it was suspended.
@@ -205,6 +215,7 @@ pub fn live() -> Vec<LiveCoroutine> {
                 coroutine: frame.coroutine,
                 at: frame.at,
                 since: frame.since,
+                waits: frame.waits,
                 resumes: frame.resumes,
             })
             .collect()

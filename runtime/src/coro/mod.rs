@@ -22,4 +22,5 @@ pub(crate) mod scoped;
 pub(crate) mod site;
 pub(crate) mod task;
 pub(crate) mod traceback;
+pub(crate) mod waits;
 pub(crate) mod yield_point;

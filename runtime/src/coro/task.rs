@@ -28,6 +28,7 @@ use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
 use super::return_value;
 use super::site::CoroutineSite;
 use super::traceback::{TraceFrame, Traceback};
+use super::waits::WaitsFor;
 
 /// Something the loop can run when it is woken.
 pub(crate) trait Resume {
@@ -270,6 +271,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
                     _ => cx.waker().clone(),
                 };
                 self.waiter.set(Some(waiter));
+                context::waits_for(WaitsFor::Coroutine(self.frame.get().number()));
                 Poll::Pending
             }
         }

@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use super::cancel::Deliver;
 use super::context;
 use super::site::YieldSite;
+use super::waits::WaitsFor;
 
 pin_project! {
     /// What `yield_!` awaits. Notes where the coroutine stands, keeps the budget, and tells the
@@ -44,6 +45,7 @@ impl<W: Future, D: Deliver<W::Output>> Future for YieldPoint<W, D> {
         let this = self.project();
         let has_budget = context::with(|context| {
             context.site.set(Some(this.site));
+            context.waits.set(WaitsFor::Unknown);
             if context.is_failing() {
                 // The coroutine goes on, so it has dealt with the error that it took before.
                 context.set_failure(None);
@@ -51,6 +53,7 @@ impl<W: Future, D: Deliver<W::Output>> Future for YieldPoint<W, D> {
             context.has_budget()
         });
         if !has_budget {
+            context::waits_for(WaitsFor::Turn);
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

@@ -4,6 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::coro::context;
+use crate::coro::waits::WaitsFor;
+
 /// Returns a future that lets the loop take one turn: Tornado's `gen.moment`.
 ///
 /// A yield of a future that is done goes on at once; a coroutine that works for long without ever
@@ -43,6 +46,7 @@ impl Future for Moment {
             return Poll::Ready(());
         }
         self.passed = true;
+        context::waits_for(WaitsFor::Turn);
         cx.waker().wake_by_ref();
         Poll::Pending
     }

@@ -6,8 +6,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::coro::cancel::Cancelled;
+use crate::coro::context;
 use crate::coro::deferred::{Deferred, Settle};
 use crate::coro::outcome::{Outcome, Panic};
+use crate::coro::waits::WaitsFor;
 
 /// Sets the result of a [`Deferred`]: Tornado's `Future` seen from the side of its maker.
 ///
@@ -116,6 +118,7 @@ impl<T> Settle<T> for PromiseCell<T> {
             State::Pending => {
                 self.state.set(State::Pending);
                 self.waiter.set(Some(cx.waker().clone()));
+                context::waits_for(WaitsFor::Promise);
                 Poll::Pending
             }
             State::Done(value) => Poll::Ready(Some(Outcome {

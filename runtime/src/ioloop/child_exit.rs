@@ -63,7 +63,6 @@ mod pidfd {
     use std::os::fd::{AsRawFd, OwnedFd};
     use std::process::Child;
 
-    use mio::unix::SourceFd;
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
     use super::super::IoLoop;
@@ -79,8 +78,7 @@ mod pidfd {
     impl Pidfd {
         pub(super) fn new(child: &Child) -> io::Result<Pidfd> {
             let descriptor = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
-            let fd = descriptor.as_raw_fd();
-            let registration = Registration::new(&IoLoop::current(), &mut SourceFd(&fd))?;
+            let registration = Registration::of_fd(&IoLoop::current(), descriptor.as_raw_fd())?;
             Ok(Pidfd {
                 registration,
                 _descriptor: descriptor,

@@ -118,6 +118,10 @@ struct Core {
     closed: Cell<bool>,
     /// True when `run_sync`'s own future is to be polled after this turn.
     root_woken: Cell<bool>,
+    /// Sources that are there for the loop's own sake, such as that of `SIGUSR2`.
+    background_sources: Cell<usize>,
+    /// True once it was logged that nothing here can wake the loop any more.
+    told_deadlock: Cell<bool>,
     /// Coroutines resumed since the last poll; bounds how long I/O and timers are left waiting.
     resumes: Cell<u32>,
 }
@@ -174,6 +178,8 @@ impl IoLoop {
             stopping: Cell::new(false),
             closed: Cell::new(false),
             root_woken: Cell::new(false),
+            background_sources: Cell::new(0),
+            told_deadlock: Cell::new(false),
             resumes: Cell::new(0),
         };
         Ok(IoLoop {

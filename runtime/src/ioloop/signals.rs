@@ -144,6 +144,16 @@ impl IoLoop {
             }
         })
     }
+
+    /// Prints the tree of the living to stderr at each `SIGUSR2`, for programs under
+    /// `#[squall::main]`. Without descriptors for it the program does without.
+    pub(crate) fn dump_on_signal(&self) {
+        let dump = || eprintln!("{}", crate::inspect::dump());
+        if self.on_signal(crate::signal::SIGUSR2, dump).is_ok() {
+            let background = &self.core.background_sources;
+            background.set(background.get() + 1);
+        }
+    }
 }
 
 /// A signal that is written into a pipe, until it is dropped.

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::timers::{Action, Timeout};
 use super::{IoLoop, WeakLoop};
+use crate::coro::context;
+use crate::coro::waits::WaitsFor;
 
 /// Returns a future that is done after `duration`: Tornado's `gen.sleep`.
 ///
@@ -108,7 +110,10 @@ impl Future for Sleep {
             return Poll::Pending;
         };
         match self.timer {
-            Some(timer) if io_loop.rewake_timer(timer.timeout, cx.waker()) => return Poll::Pending,
+            Some(timer) if io_loop.rewake_timer(timer.timeout, cx.waker()) => {
+                context::waits_for(WaitsFor::Time(self.deadline));
+                return Poll::Pending;
+            }
             Some(timer) if timer.set_for >= self.deadline => {
                 self.timer = None;
                 return Poll::Ready(());
@@ -119,6 +124,7 @@ impl Future for Sleep {
             _ => {}
         }
         self.passes_a_turn = false;
+        context::waits_for(WaitsFor::Time(self.deadline));
         let action = Action::Wake(cx.waker().clone());
         self.timer = Some(Timer {
             timeout: io_loop.insert_timer(self.deadline, action),

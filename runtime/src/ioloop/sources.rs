@@ -6,13 +6,17 @@
 //! last read drained the socket does not read again to be told so.
 
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::task::{Context, Poll, Waker};
 
 use mio::event::{Event, Source as MioSource};
+use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use slab::Slab;
 
 use super::{IoLoop, WeakLoop};
+use crate::coro::context;
+use crate::coro::waits::WaitsFor;
 
 #[derive(Default)]
 pub(crate) struct Sources {
@@ -179,11 +183,30 @@ impl Side {
 pub(crate) struct Registration {
     io_loop: WeakLoop,
     key: SourceKey,
+    /// For those who look what is waited for.
+    fd: RawFd,
 }
 
 impl Registration {
     /// Registers for edges of both directions. It is taken to be writable until a write says no.
-    pub(crate) fn new(io_loop: &IoLoop, source: &mut impl MioSource) -> io::Result<Registration> {
+    pub(crate) fn new(
+        io_loop: &IoLoop,
+        source: &mut (impl MioSource + AsRawFd),
+    ) -> io::Result<Registration> {
+        let fd = source.as_raw_fd();
+        Self::with_fd(io_loop, source, fd)
+    }
+
+    /// The same of a source that is a bare descriptor.
+    pub(crate) fn of_fd(io_loop: &IoLoop, fd: RawFd) -> io::Result<Registration> {
+        Self::with_fd(io_loop, &mut SourceFd(&fd), fd)
+    }
+
+    fn with_fd(
+        io_loop: &IoLoop,
+        source: &mut impl MioSource,
+        fd: RawFd,
+    ) -> io::Result<Registration> {
         let write = Side {
             ready: true,
             ..Side::default()
@@ -194,6 +217,7 @@ impl Registration {
         let registration = Registration {
             io_loop: io_loop.downgrade(),
             key,
+            fd,
         };
         let interest = Interest::READABLE | Interest::WRITABLE;
         io_loop.registry().register(source, key.token(), interest)?;
@@ -217,6 +241,10 @@ impl Registration {
             return Poll::Ready(Ok(()));
         }
         side.waiters.add(cx.waker());
+        context::waits_for(match direction {
+            Direction::Read => WaitsFor::Readable(self.fd),
+            Direction::Write => WaitsFor::Writable(self.fd),
+        });
         Poll::Pending
     }
 

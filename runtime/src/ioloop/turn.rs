@@ -17,6 +17,7 @@ use super::sources::Dispatch;
 use super::timers::Action;
 use crate::coro::context;
 use crate::error::Result;
+use crate::inspect;
 
 /// The token of the inbox's waker. No source has it: their generations have 31 bits.
 pub(super) const INBOX: mio::Token = mio::Token(usize::MAX);
@@ -153,6 +154,7 @@ impl IoLoop {
         }
         let deadline = core.timers.borrow_mut().next_deadline();
         let Some(deadline) = deadline else {
+            self.look_for_deadlock();
             return Some(None);
         };
         let wait = deadline.saturating_duration_since(self.time());
@@ -165,6 +167,20 @@ impl IoLoop {
             return None;
         }
         Some(Some(wait.min(REAL_WAIT)))
+    }
+
+    /// Logs, once, that coroutines wait although nothing of this loop can wake it any more.
+    fn look_for_deadlock(&self) {
+        let core = &self.core;
+        let has_sources = core.sources.borrow().len() > core.background_sources.get();
+        if has_sources || !core.replies.borrow().is_empty() || core.told_deadlock.get() {
+            return;
+        }
+        let dump = inspect::dump();
+        if !dump.is_empty() {
+            core.told_deadlock.set(true);
+            tracing::warn!(target: "squall", "nothing can run, and there is no timer, descriptor or answer to wait for: only another thread can wake these coroutines now\n{dump}");
+        }
     }
 
     /// Moves a virtual clock to the next deadline, unless something can run before it.

@@ -11,6 +11,7 @@ pub fn run_main<T>(main: fn() -> Deferred<T>) -> T {
     if !IoLoop::initialized() {
         io_loop.install();
     }
+    io_loop.dump_on_signal();
     let result = io_loop.run_sync(main);
     io_loop.close();
     IoLoop::clear_current();

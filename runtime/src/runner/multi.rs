@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use super::policy::Policy;
 use crate::coro::context;
+use crate::coro::waits::WaitsFor;
 use crate::ioloop::ready::SlotKey;
 use crate::ioloop::{IoLoop, WeakLoop};
 
@@ -93,6 +94,9 @@ where
             this.waiting = 0;
         }
         if this.waiting > 0 {
+            let total = this.children.slice().len() as u32;
+            let done = total - this.waiting as u32;
+            context::waits_for(WaitsFor::Children { done, total });
             return Poll::Pending;
         }
         let Multi {

@@ -11,7 +11,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::store::{Fifo, Item, Len, Lifo, Smallest, Store};
+use crate::coro::context;
 use crate::coro::deferred::Deferred;
+use crate::coro::waits::WaitsFor;
 use crate::error::{Error, Result};
 use crate::future::Promise;
 
@@ -408,8 +410,9 @@ impl<T> Future for Get<T> {
             panic!("a get gives its item once; it was waited for again");
         };
         let polled = Pin::new(item).poll(cx);
-        if polled.is_ready() {
-            self.item = None;
+        match polled {
+            Poll::Ready(_) => self.item = None,
+            Poll::Pending => context::waits_for(WaitsFor::QueueItem),
         }
         polled.map(|item| item.value)
     }

@@ -8,7 +8,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::line::Line;
+use crate::coro::context;
 use crate::coro::deferred::Deferred;
+use crate::coro::waits::WaitsFor;
 use crate::error::{Error, Result};
 
 /// Lets a number of coroutines do something at the same time: Tornado's `locks.Semaphore`.
@@ -139,7 +141,12 @@ impl Future for Acquire {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
         match &mut self.turn {
             Turn::Granted => {}
-            Turn::Waiting(turn) => std::task::ready!(Pin::new(turn).poll(cx)),
+            Turn::Waiting(turn) => {
+                if Pin::new(turn).poll(cx).is_pending() {
+                    context::waits_for(WaitsFor::Permit);
+                    return Poll::Pending;
+                }
+            }
             Turn::Over => panic!("a permit is given once; it was waited for again"),
         }
         self.turn = Turn::Over;
