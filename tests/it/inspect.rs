@@ -59,6 +59,12 @@ fn each_kind_of_wait_is_named() {
     fn on_unknown() {
         yield_!(std::future::pending::<()>());
     }
+    #[squall::coroutine]
+    fn with_limit(promised: Deferred<u32>) {
+        let _ = yield_!(squall::with_timeout(Duration::from_secs(60), promised));
+    }
+    let (_other_promise, other_promised) = Promise::new();
+    let _limited = with_limit(other_promised);
     let (_promise, promised) = Promise::new();
     let lock = Lock::new();
     let held = yield_!(lock.acquire());
@@ -73,6 +79,7 @@ fn each_kind_of_wait_is_named() {
     assert_eq!(waits_of("on_lock"), WaitsFor::Permit);
     assert!(matches!(waits_of("on_stream"), WaitsFor::Readable(fd) if fd > 0));
     assert_eq!(waits_of("on_turn"), WaitsFor::Turn);
+    assert_eq!(waits_of("with_limit"), WaitsFor::Promise, "not the limit");
     assert_eq!(waits_of("on_unknown"), WaitsFor::Unknown);
     assert!(matches!(waits_of("sleeps"), WaitsFor::Time(_)));
     assert!(matches!(waits_of("on_coroutine"), WaitsFor::Coroutine(_)));
@@ -104,7 +111,7 @@ fn the_dump_is_a_tree_with_alike_siblings_counted() {
         .position(|line| line.contains("parent at"))
         .expect("the parent");
     assert!(
-        lines[parent].contains("waits for children, 0 of 5 are done; for 10s"),
+        lines[parent].contains("waits for children, 0 of 5 are done; for 10.0s"),
         "{text}"
     );
     assert!(lines[parent].ends_with("suspended once"), "{text}");

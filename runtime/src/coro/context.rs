@@ -66,6 +66,16 @@ pub(crate) fn waits_for(what: WaitsFor) {
     CONTEXT.with(|context| context.waits.set(what));
 }
 
+/// Notes that a time is waited for, unless something else is: then it is that one's time-out.
+#[inline]
+pub(crate) fn waits_for_time(deadline: Instant) {
+    CONTEXT.with(|context| {
+        if context.waits.get() == WaitsFor::Unknown {
+            context.waits.set(WaitsFor::Time(deadline));
+        }
+    });
+}
+
 /// Gives access to the thread's context.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&Context) -> R) -> R {

@@ -122,10 +122,10 @@ impl Dump {
         write!(f, " at {at}: {}", at.expression)?;
         write!(f, "; waits for {}", one.waits_for())?;
         if let (WaitsFor::Time(deadline), Some(now), 1) = (one.waits_for(), self.now, count) {
-            write!(f, " in {:?}", deadline.saturating_duration_since(now))?;
+            write!(f, " in {:.1?}", deadline.saturating_duration_since(now))?;
         }
         if let (Some(since), Some(now), 1) = (one.since(), self.now, count) {
-            write!(f, "; for {:?}", now.saturating_duration_since(since))?;
+            write!(f, "; for {:.1?}", now.saturating_duration_since(since))?;
         }
         match (count, one.resumes()) {
             (1, 1) => f.write_str("; suspended once"),

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::timers::{Action, Timeout};
 use super::{IoLoop, WeakLoop};
 use crate::coro::context;
-use crate::coro::waits::WaitsFor;
 
 /// Returns a future that is done after `duration`: Tornado's `gen.sleep`.
 ///
@@ -111,7 +110,7 @@ impl Future for Sleep {
         };
         match self.timer {
             Some(timer) if io_loop.rewake_timer(timer.timeout, cx.waker()) => {
-                context::waits_for(WaitsFor::Time(self.deadline));
+                context::waits_for_time(self.deadline);
                 return Poll::Pending;
             }
             Some(timer) if timer.set_for >= self.deadline => {
@@ -124,7 +123,7 @@ impl Future for Sleep {
             _ => {}
         }
         self.passes_a_turn = false;
-        context::waits_for(WaitsFor::Time(self.deadline));
+        context::waits_for_time(self.deadline);
         let action = Action::Wake(cx.waker().clone());
         self.timer = Some(Timer {
             timeout: io_loop.insert_timer(self.deadline, action),
