@@ -7,21 +7,12 @@ use std::time::Duration;
 
 use squall::{Deferred, IoLoop, ThreadPool, catch_panic, run_in_executor, sleep, yield_};
 
-use crate::support::{Trace, capture_logs, run};
+use crate::support::{Trace, capture_logs, ends, run};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many threads there are at most, as `run_in_executor` documents it.
 const MAX_THREADS: usize = 32;
-
-/// Runs `f` on a thread of its own, so that what hangs is a failure.
-#[track_caller]
-fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
-    let (done, wait) = mpsc::channel();
-    thread::spawn(move || done.send(f()));
-    let ended = wait.recv_timeout(Duration::from_secs(10));
-    ended.expect("it ends, and without a panic")
-}
 
 /// A call that runs until the sender is dropped.
 fn held() -> (mpsc::Sender<()>, Deferred<squall::Result<()>>) {

@@ -6,34 +6,13 @@ use std::future::{IntoFuture, ready};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::thread;
-use std::time::Duration;
 
 use squall::{
     Callback, CallbackDropped, Cancelled, Deferred, IoLoop, Promise, Return, catch_panic,
     convert_yielded, maybe_future, moment, multi_future, sleep, task, task_send, yield_,
 };
 
-use crate::support::{OnDrop, Trace, capture_logs, run};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-#[squall::coroutine]
-fn after<T>(seconds: u32, value: T) -> T {
-    yield_!(sleep(seconds * SECOND));
-    value
-}
-
-#[squall::coroutine]
-fn fail_after(seconds: u32, error: &'static str) -> Result<u32, String> {
-    yield_!(sleep(seconds * SECOND));
-    Err(error.to_owned())
-}
-
-#[squall::coroutine]
-fn ok_after(seconds: u32, value: u32) -> Result<u32, String> {
-    yield_!(sleep(seconds * SECOND));
-    Ok(value)
-}
+use crate::support::{OnDrop, SECOND, Trace, after, capture_logs, fail_after, ok_after, run};
 
 // Callbacks.
 
@@ -669,10 +648,14 @@ fn engine_function_may_yield_by_the_keyword() {
 // tornado: gen_test.py test_attributes (G17)
 #[squall::test]
 fn g17_a_coroutine_has_the_name_and_the_module_of_its_function() {
-    let call = after(1, ());
+    #[squall::coroutine]
+    fn named_here() {
+        yield_!(sleep(SECOND));
+    }
+    let call = named_here();
     let all = squall::live();
     let site = (all.iter().map(|live| live.coroutine()))
-        .find(|site| site.name == "after")
+        .find(|site| site.name == "named_here")
         .expect("it is alive");
     assert_eq!((site.module, site.file), (module_path!(), file!()));
     yield_!(call);

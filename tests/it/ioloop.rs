@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use squall::{Deferred, Interest, IoLoop, Promise, Sleep, sleep, sleep_until, yield_};
 
-use crate::support::{OnDrop, Trace, capture_logs, run};
+use crate::support::{OnDrop, Trace, capture_logs, ends, run};
 
 const MS: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,15 +39,6 @@ fn start(prepare: impl FnOnce(&IoLoop)) {
 fn step(trace: &Trace, step: &'static str) -> impl FnOnce() + use<> {
     let trace = trace.clone();
     move || trace.add(step)
-}
-
-/// Runs `f` on a thread of its own, so that what hangs is a failure.
-#[track_caller]
-fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
-    let (done, wait) = mpsc::channel();
-    thread::spawn(move || done.send(f()));
-    let ended = wait.recv_timeout(Duration::from_secs(10));
-    ended.expect("it ends, and without a panic")
 }
 
 /// The text that a panic of `f` carries.

@@ -12,27 +12,7 @@ use std::time::Duration;
 
 use squall::{Deferred, IoLoop, Promise, catch_panic, moment, multi, sleep, yield_};
 
-use crate::support::{Trace, capture_logs, run};
-
-const SECOND: Duration = Duration::from_secs(1);
-
-#[squall::coroutine]
-fn after<T>(seconds: u32, value: T) -> T {
-    yield_!(sleep(seconds * SECOND));
-    value
-}
-
-#[squall::coroutine]
-fn fail_after(seconds: u32, error: &'static str) -> Result<u32, String> {
-    yield_!(sleep(seconds * SECOND));
-    Err(error.to_owned())
-}
-
-#[squall::coroutine]
-fn ok_after(seconds: u32, value: u32) -> Result<u32, String> {
-    yield_!(sleep(seconds * SECOND));
-    Ok(value)
-}
+use crate::support::{SECOND, Trace, after, capture_logs, fail_after, ok_after, run};
 
 /// Runs a coroutine and returns its result, the seconds it took, and what was logged.
 fn timed<T: 'static>(f: impl FnOnce() -> Deferred<T> + 'static) -> (T, u64, Vec<String>) {

@@ -4,28 +4,18 @@
 
 use std::process::Command;
 use std::sync::OnceLock;
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use squall::{IoLoop, SignalCallback, on_signal, signal, yield_};
 
-use crate::support::Trace;
+use crate::support::{Trace, ends};
 
 /// Sends this process a signal, by a program that does nothing else.
 fn raise(name: &str) {
     let pid = std::process::id().to_string();
     let status = Command::new("kill").args([name, &pid]).status().unwrap();
     assert!(status.success());
-}
-
-/// Runs `f` on a thread of its own, so that what hangs is a failure.
-#[track_caller]
-fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
-    let (done, wait) = mpsc::channel();
-    thread::spawn(move || done.send(f()));
-    let ended = wait.recv_timeout(Duration::from_secs(10));
-    ended.expect("it ends, and without a panic")
 }
 
 #[test]

@@ -6,9 +6,11 @@ use std::cell::{Cell, RefCell};
 use std::fmt::{self, Write};
 use std::future::IntoFuture;
 use std::rc::Rc;
-use std::sync::Once;
+use std::sync::{Once, mpsc};
+use std::thread;
+use std::time::Duration;
 
-use squall::IoLoop;
+use squall::{IoLoop, sleep, yield_};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata, Subscriber, span};
 
@@ -187,4 +189,36 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as for `alloc`.
         unsafe { System.dealloc(block, layout) }
     }
+}
+
+/// Runs `f` on a thread of its own, so that what hangs is a failure.
+#[track_caller]
+pub(crate) fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    let (done, wait) = mpsc::channel();
+    thread::spawn(move || done.send(f()));
+    let ended = wait.recv_timeout(Duration::from_secs(10));
+    ended.expect("it ends, and without a panic")
+}
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// A value after some seconds.
+#[squall::coroutine]
+pub(crate) fn after<T>(seconds: u32, value: T) -> T {
+    yield_!(sleep(seconds * SECOND));
+    value
+}
+
+/// An error after some seconds.
+#[squall::coroutine]
+pub(crate) fn fail_after(seconds: u32, error: &'static str) -> Result<u32, String> {
+    yield_!(sleep(seconds * SECOND));
+    Err(error.to_owned())
+}
+
+/// A fallible value after some seconds.
+#[squall::coroutine]
+pub(crate) fn ok_after(seconds: u32, value: u32) -> Result<u32, String> {
+    yield_!(sleep(seconds * SECOND));
+    Ok(value)
 }
