@@ -1834,3 +1834,24 @@ fn million_queued_callbacks_run_in_order() {
     });
     assert_eq!(count.get(), 1_000_000);
 }
+
+// The old loop's coroutines wake each other as they are dropped.
+#[test]
+fn a_loop_that_another_replaces_is_dropped_outside_of_any_borrow() {
+    #[squall::coroutine]
+    fn holds(_first: Promise<()>, _second: Promise<()>) {
+        yield_!(pending::<()>());
+    }
+    #[squall::coroutine]
+    fn waits(first: Deferred<()>, second: Deferred<()>) {
+        yield_!((first, second));
+    }
+    ends(|| {
+        IoLoop::with_virtual_clock().unwrap().make_current();
+        let ((first, one), (second, two)) = (Promise::new(), Promise::new());
+        waits(one, two);
+        holds(first, second);
+        IoLoop::with_virtual_clock().unwrap().make_current();
+        IoLoop::clear_current();
+    });
+}

@@ -319,6 +319,47 @@ fn head_is_answered_like_get_without_a_body() {
     assert_eq!(header(&answer, "content-length"), Some("5"));
 }
 
+// RFC 9110 §15.3.6: a 205 says that it has no content, or a client would wait for its end.
+#[squall::test]
+fn a_205_has_a_length_of_none() {
+    let app = Application::new().get("/", |ex: &mut Exchange| {
+        ex.set_status(StatusCode::RESET_CONTENT);
+        ex.write("never sent");
+    });
+    let server = HttpServer::new(app).listen("127.0.0.1:0").unwrap();
+    let answer = yield_!(ask(server.local_addr(), get("/")));
+    assert_eq!((status(&answer), body(&answer)), ("205", ""));
+    assert_eq!(header(&answer, "content-length"), Some("0"));
+}
+
+// A send that a time-out drops midway goes on where it stopped; nothing is sent twice.
+#[squall::test]
+fn a_flush_that_is_dropped_goes_on_with_the_next() {
+    const SIZE: usize = 8 << 20;
+    #[squall::coroutine]
+    fn impatient(ex: &mut Exchange) -> Result<()> {
+        ex.write("a".repeat(SIZE));
+        let limit = Duration::from_millis(200);
+        let cut = yield_!(squall::with_timeout(limit, ex.flush())).is_err();
+        ex.write(if cut { "cut" } else { "whole" });
+        Ok(())
+    }
+    let app = Application::new().get("/", impatient);
+    let server = HttpServer::new(app).listen("127.0.0.1:0").unwrap();
+    let stream = yield_!(connect(server.local_addr()));
+    yield_!(stream.write(get("/").as_bytes())).unwrap();
+    yield_!(sleep(Duration::from_secs(2))); // reads nothing meanwhile
+    let answer = yield_!(stream.read_until_close(1 << 24)).unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let chunks = format!("{SIZE:x}\r\n{}\r\n3\r\ncut\r\n0\r\n\r\n", "a".repeat(SIZE));
+    assert!(
+        body(&answer) == chunks,
+        "{} bytes, not {}",
+        body(&answer).len(),
+        chunks.len()
+    );
+}
+
 #[squall::test]
 fn a_204_has_neither_body_nor_length() {
     let address = serve(Limits::default(), &Trace::default());

@@ -50,6 +50,10 @@ impl<W: Future, D: Deliver<W::Output>> Future for YieldPoint<W, D> {
                 // The coroutine goes on, so it has dealt with the error that it took before.
                 context.set_failure(None);
             }
+            if context.now.get().is_none() {
+                // No loop runs, so there are no turns to wait for.
+                context.refill();
+            }
             context.has_budget()
         });
         if !has_budget {

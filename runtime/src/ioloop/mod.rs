@@ -208,7 +208,9 @@ impl IoLoop {
 
     /// Makes this the thread's current loop.
     pub fn make_current(&self) {
-        CURRENT.set(Some(self.clone()));
+        // Dropped outside of the borrow: destructors of its coroutines may wake others.
+        let old = CURRENT.replace(Some(self.clone()));
+        drop(old);
     }
 
     /// Makes the thread have no current loop. Harmless when there is none.
@@ -474,7 +476,8 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.io_loop.core.running.set(false);
         context::with(|context| context.now.set(None));
-        CURRENT.set(self.previous.take());
+        let own = CURRENT.replace(self.previous.take());
+        drop(own);
     }
 }
 

@@ -62,7 +62,8 @@ fn wake(data: *const ()) {
     let woken_here = super::CURRENT.try_with(|current| {
         let current = current.borrow();
         let core = &current.as_ref()?.core;
-        (core.id == id.loop_id).then(|| core.ready.wake(SlotKey(id.slot), id.child))
+        (core.id == id.loop_id && !core.closed.get())
+            .then(|| core.ready.wake(SlotKey(id.slot), id.child))
     });
     if !matches!(woken_here, Ok(Some(()))) {
         handle::wake_remote(id);

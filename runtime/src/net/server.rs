@@ -133,11 +133,12 @@ fn accept_loop<R: CallbackResult, H: Fn(IoStream, SocketAddr) -> R>(
                 IoLoop::current().run_callback(|| handle(stream, peer).detach());
             }
             Err(error) if is_one_connection(&error) => {}
-            Err(error) if is_exhaustion(&error) => {
+            Err(error) if is_listener(&error) => return Err(error),
+            // Out of descriptors or memory, or a pending error of the network.
+            Err(error) => {
                 tracing::warn!(target: "squall", "accepting pauses, as {error}");
                 crate::yield_!(sleep(PAUSE));
             }
-            Err(error) => return Err(error),
         }
         batch += 1;
         if batch % BATCH == 0 {
@@ -159,15 +160,14 @@ fn is_one_connection(error: &crate::Error) -> bool {
     })
 }
 
-/// True when the process or the system is out of descriptors or memory for them.
-fn is_exhaustion(error: &crate::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOSPC: i32 = 28;
-    const ENOBUFS: i32 = 105;
+/// True for errors of the listening socket itself: trying again would not help.
+fn is_listener(error: &crate::Error) -> bool {
+    const EBADF: i32 = 9;
+    const EFAULT: i32 = 14;
+    const EINVAL: i32 = 22;
+    const ENOTSOCK: i32 = 88;
     let code = error.io().and_then(io::Error::raw_os_error);
-    matches!(code, Some(ENOMEM | ENFILE | EMFILE | ENOSPC | ENOBUFS))
+    matches!(code, None | Some(EBADF | EFAULT | EINVAL | ENOTSOCK))
 }
 
 fn listen(address: SocketAddr) -> io::Result<StdListener> {

@@ -330,10 +330,15 @@ impl<W, T, B: Rebuild<T>> Children<W, T> for Keyed<W, T, B> {
 
 /// Runs `drops`, and has the deferreds that it drops cancelled rather than detached.
 pub(super) fn cancelling(drops: impl FnOnce()) {
-    context::with(|context| context.drop_cancels.set(true));
-    // Destructors of their own do not unwind through here: they end in the tasks that are dropped.
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            context::with(|context| context.drop_cancels.set(self.0));
+        }
+    }
+    // Restored by a destructor, as those of the children may panic.
+    let _restore = Restore(context::with(|context| context.drop_cancels.replace(true)));
     drops();
-    context::with(|context| context.drop_cancels.set(false));
 }
 
 /// Takes what was kept of a child when all are done and none has failed.

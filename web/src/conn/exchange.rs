@@ -65,6 +65,8 @@ pub struct Exchange {
     pub(super) body_in_input: usize,
     /// Encoded answers that are not sent yet.
     pub(super) out: Vec<u8>,
+    /// How much of it is sent: a send that is dropped midway goes on from there.
+    pub(super) sent: usize,
     pub(super) stream: Option<Rc<IoStream>>,
     pub(super) remote: Option<SocketAddr>,
     /// How long the client may keep the answer waiting; the server's limit.
@@ -108,6 +110,7 @@ impl Exchange {
             read_body: Vec::new(),
             body_in_input: 0,
             out: Vec::with_capacity(1024),
+            sent: 0,
             stream: None,
             remote: None,
             write_timeout: Duration::ZERO,
@@ -337,6 +340,10 @@ impl Exchange {
     pub fn finish(&mut self) {
         match self.phase {
             Phase::Open => {
+                if self.status == StatusCode::RESET_CONTENT {
+                    // RFC 9110 §15.3.6: it has no content, and says so by its length.
+                    self.written.clear();
+                }
                 let framing = match self.is_bodiless_status() {
                     true => ResponseBody::None,
                     false => ResponseBody::Length(self.written.len() as u64),
@@ -464,6 +471,7 @@ impl Exchange {
         self.next_request();
         self.input.reset();
         self.out.clear();
+        self.sent = 0;
         body::give_back(&mut self.out);
         self.stream = None;
         self.remote = None;
@@ -474,9 +482,16 @@ impl Exchange {
         if let Some(stream) = &self.stream
             && !self.out.is_empty()
         {
-            let sent = send_all(stream, &self.out, self.write_timeout).await;
+            let stream = stream.clone();
+            let sent = send_all(&stream, &self.out, &mut self.sent, self.write_timeout).await;
             self.out.clear();
-            sent?;
+            self.sent = 0;
+            if let Err(error) = sent {
+                // What follows would have a gap in front.
+                self.keep_alive = false;
+                stream.close();
+                return Err(error.into());
+            }
         }
         Ok(())
     }
@@ -519,7 +534,7 @@ impl Exchange {
         self.status.is_informational()
             || matches!(
                 self.status,
-                StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+                StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
             )
     }
 

@@ -9,20 +9,21 @@ use std::time::Duration;
 use squall::Sleep;
 use squall::net::IoStream;
 
-/// Sends all of `data`. A client that takes none of it for as long as `stall` gets no more.
+/// Sends what is behind the first `sent` bytes of `data`, and counts there. A client that takes none
+/// of it for as long as `stall` gets no more.
 pub(super) async fn send_all(
     stream: &IoStream,
     data: &[u8],
+    sent: &mut usize,
     stall: Duration,
 ) -> squall::Result<()> {
-    let mut rest = data;
     // Set only if the client keeps us waiting.
     let mut timer: Option<Sleep> = None;
     poll_fn(|cx| {
-        while !rest.is_empty() {
-            match stream.poll_write(cx, rest) {
+        while *sent < data.len() {
+            match stream.poll_write(cx, &data[*sent..]) {
                 Poll::Ready(Ok(count)) => {
-                    rest = &rest[count..];
+                    *sent += count;
                     timer = None;
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),

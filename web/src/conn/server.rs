@@ -70,6 +70,15 @@ impl Shared {
     }
 }
 
+/// A time that does not come while a handler works.
+const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The point that lies `limit` from now; a far one if the limit is none that a clock can hold.
+fn after(limit: Duration) -> Instant {
+    let now = IoLoop::current().turn_time();
+    now.checked_add(limit).unwrap_or_else(|| now + FAR)
+}
+
 /// What follows a step of a connection.
 enum Next {
     /// The input is used up: wait without buffers.
@@ -83,7 +92,7 @@ enum Next {
 pub(crate) fn serve_connection(stream: IoStream, remote: Option<SocketAddr>, shared: Rc<Shared>) {
     let stream = Rc::new(stream);
     let idle = shared.limits.idle_timeout;
-    let mut timer = squall::sleep_until(IoLoop::current().turn_time() + idle);
+    let mut timer = squall::sleep_until(after(idle));
     loop {
         if !yield_!(wait_readable(&stream, &mut timer)) {
             break;
@@ -92,7 +101,7 @@ pub(crate) fn serve_connection(stream: IoStream, remote: Option<SocketAddr>, sha
         let next = yield_!(serve_input(&stream, &shared, &mut ex, &mut timer));
         shared.give_back(ex);
         match next {
-            Next::Idle => timer.reset(IoLoop::current().turn_time() + idle),
+            Next::Idle => timer.reset(after(idle)),
             Next::Close => break,
         }
     }
@@ -117,8 +126,10 @@ async fn serve_input(
     ex: &mut Exchange,
     timer: &mut Sleep,
 ) -> Next {
+    // Only the first head of a connection that woke up is read for; later the input decides.
+    let mut may_read = true;
     loop {
-        match read_head(stream, &shared.limits, ex, timer).await {
+        match read_head(stream, &shared.limits, ex, timer, may_read).await {
             Head::Complete => {}
             Head::UsedUp => {
                 return match ex.send().await {
@@ -132,13 +143,14 @@ async fn serve_input(
             }
             Head::Refused(status) => return refuse(stream, ex, status).await,
         }
+        may_read = false;
         let io_loop = IoLoop::current();
         ex.started = Some(io_loop.turn_time());
         ex.keep_alive = ex.head.keep_alive();
         match ex.take_body_from_input(&shared.limits) {
             Ok(true) => {}
             Ok(false) => {
-                let limit = io_loop.turn_time() + shared.limits.body_timeout;
+                let limit = after(shared.limits.body_timeout);
                 if let Err(status) = read_body(stream, &shared.limits, ex, limit, timer).await {
                     return match status {
                         Some(status) => refuse(stream, ex, status).await,
@@ -179,11 +191,10 @@ async fn read_head(
     limits: &Limits,
     ex: &mut Exchange,
     timer: &mut Sleep,
+    mut may_read: bool,
 ) -> Head {
     let mut scanned = 0;
     let mut deadline: Option<Instant> = None;
-    // The first read of a connection that woke up; after an answer the input decides.
-    let mut may_read = ex.out.is_empty() && ex.input.is_empty();
     loop {
         if !ex.input.is_empty() {
             match parse_request(ex.input.filled(), scanned, limits, &mut ex.head) {
@@ -197,7 +208,7 @@ async fn read_head(
             }
             may_read = true;
             if deadline.is_none() {
-                let at = IoLoop::current().turn_time() + limits.header_timeout;
+                let at = after(limits.header_timeout);
                 timer.reset(at);
                 deadline = Some(at);
             }
@@ -240,7 +251,7 @@ async fn read_body(
     })
     .await;
     // No limit runs while the handler works.
-    timer.reset(deadline + Duration::from_secs(24 * 60 * 60));
+    timer.reset(after(FAR));
     match read {
         Some(Ok(())) => Ok(()),
         Some(Err(BodyError::Refused(error))) => Err(Some(error.status())),
