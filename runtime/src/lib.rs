@@ -92,7 +92,7 @@ pub use process::Subprocess;
 pub use runner::callback::{Callback, CallbackDropped, SendCallback, task, task_send};
 pub use runner::convert::{convert_yielded, multi_future};
 pub use runner::shared::Shared;
-pub use runner::timeout::{Deadline, TimeoutError, WithTimeout, with_timeout};
+pub use runner::timeout::{Deadline, OrFail, TimeoutError, WithTimeout, with_timeout};
 pub use runner::wait_iterator::{Next, WaitInputs, WaitIterator};
 pub use runner::yieldable::{Fallible, TreeWait, Yieldable, multi};
 pub use squall_macros::{coroutine, coroutines, engine, main, test};

@@ -21,6 +21,9 @@ pub(crate) trait Settle<T> {
     /// Tells that nobody will take the outcome: a failure is logged instead.
     fn detach(&self);
 
+    /// Tells that an error is of no interest, should nobody take it. A panic is still.
+    fn silence(&self) {}
+
     /// Asks to be cancelled. False if it is done.
     fn cancel(&self) -> bool;
 
@@ -106,6 +109,13 @@ impl<T> Deferred<T> {
     /// Returns a future of the result, or of the news that it was cancelled.
     pub fn or_cancelled(self) -> OrCancelled<T> {
         OrCancelled { deferred: self }
+    }
+
+    /// Lets an error that nobody takes go unlogged.
+    pub(crate) fn silence(&self) {
+        if let State::Settling(cell) = &self.0 {
+            cell.silence();
+        }
     }
 
     /// Takes the result if it is there.

@@ -45,6 +45,8 @@ pub(crate) struct Task<F: Future, V> {
     frame: Cell<FrameKey>,
     /// True once the `Deferred` is gone: nobody will take the outcome.
     detached: Cell<bool>,
+    /// True if an error that nobody takes is not to be logged.
+    silenced: Cell<bool>,
     cancel: Cell<Cancel>,
     /// Its context variables.
     locals: Locals,
@@ -86,6 +88,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
             view,
             frame: Cell::new(frames::insert(coroutine, parent)),
             detached: Cell::new(false),
+            silenced: Cell::new(false),
             cancel: Cell::new(Cancel::No),
             locals: Locals::inherited(),
             own: OnceCell::new(),
@@ -184,6 +187,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         };
         let name = self.coroutine.name;
         match &outcome.value {
+            Ok(_) if self.silenced.get() => {}
             Ok(value) => {
                 if let Some(failure) = self.view.failure(value) {
                     tracing::error!(target: "squall", "error in coroutine `{name}` was never retrieved: {failure}\n{traceback}");
@@ -275,6 +279,10 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
                 Poll::Pending
             }
         }
+    }
+
+    fn silence(&self) {
+        self.silenced.set(true);
     }
 
     fn cancel(&self) -> bool {

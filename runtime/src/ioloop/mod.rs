@@ -47,6 +47,7 @@ pub use handle::Handle;
 pub use handlers::Interest;
 pub use periodic::PeriodicCallback;
 pub use signals::{SignalCallback, Signals, on_signal};
+pub(crate) use sleep::turn_until;
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timers::Timeout;
 

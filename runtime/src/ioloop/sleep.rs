@@ -37,6 +37,13 @@ pub fn sleep(duration: Duration) -> Sleep {
     })
 }
 
+/// Returns a sleep that is never done before others have run, whenever its deadline is.
+pub(crate) fn turn_until(deadline: Instant) -> Sleep {
+    let mut sleep = sleep_until(deadline);
+    sleep.passes_a_turn = true;
+    sleep
+}
+
 /// Returns a future that is done at `deadline`, a point of [`IoLoop::time`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
     super::with_current(|io_loop| Sleep::new(io_loop, deadline))
@@ -53,7 +60,7 @@ pub struct Sleep {
     io_loop: WeakLoop,
     deadline: Instant,
     timer: Option<Timer>,
-    /// True for a sleep of no time that has not been polled: it is there to let others run.
+    /// True for a sleep that has not been polled, and is there to let others run if it has no time.
     passes_a_turn: bool,
 }
 

@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use http::header;
 use squall::net::{IoStream, TcpClient};
-use squall::{IoLoop, yield_};
+use squall::{IoLoop, with_timeout, yield_};
 
 use super::config::ClientConfig;
 use super::connection::{Answer, Failure, round_trip};
-use super::deadline::{deadline_after, with_deadline};
 use super::error::{FetchError, Kind, Stage, Which};
 use super::hop::{Hop, Origin, is_redirect};
 use super::pool::Pool;
@@ -51,7 +50,7 @@ impl Shared {
 pub(super) fn fetch(shared: Rc<Shared>, request: Request) -> Result<Response, FetchError> {
     let started = IoLoop::current().time();
     let url = request.check()?;
-    let deadline = deadline_after(request.options.timeout);
+    let limit = request.options.timeout;
     let mut fetch = Fetch {
         shared,
         hop: Hop::new(request.method, url, request.headers, request.body),
@@ -59,9 +58,9 @@ pub(super) fn fetch(shared: Rc<Shared>, request: Request) -> Result<Response, Fe
         started,
         stage: Stage::default(),
     };
-    match yield_!(with_deadline(fetch.run(), deadline)) {
-        Some(result) => result,
-        None => Err(fetch.timed_out(Which::Request)),
+    match yield_!(with_timeout(limit, fetch.run())) {
+        Ok(result) => result,
+        Err(_) => Err(fetch.timed_out(Which::Request)),
     }
 }
 
@@ -101,9 +100,9 @@ impl Fetch {
         let pool = &shared.pool;
 
         self.stage = Stage::Queue;
-        let deadline = deadline_after(self.options.connect_timeout);
-        let permit = with_deadline(pool.permit(&origin), deadline).await;
-        let _permit = permit.ok_or_else(|| self.timed_out(Which::Connect))?;
+        let limit = self.options.connect_timeout;
+        let permit = with_timeout(limit, pool.permit(&origin)).await;
+        let _permit = permit.map_err(|_| self.timed_out(Which::Connect))?;
 
         if let Some(stream) = pool.take(&origin) {
             match self.send(stream, &origin).await {
@@ -119,9 +118,8 @@ impl Fetch {
 
     async fn connect(&mut self, origin: &Origin) -> Result<IoStream, FetchError> {
         self.stage = Stage::Connect;
-        let deadline = deadline_after(self.options.connect_timeout);
-        let connecting = connect(origin.clone());
-        let Some(Connected(result)) = yield_!(with_deadline(connecting, deadline)) else {
+        let (limit, connecting) = (self.options.connect_timeout, connect(origin.clone()));
+        let Ok(Connected(result)) = yield_!(with_timeout(limit, connecting)) else {
             return Err(self.timed_out(Which::Connect));
         };
         result.map_err(|error| {

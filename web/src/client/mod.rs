@@ -17,7 +17,6 @@
 //! | `hop` | the bytes of a request, and what a redirect makes of it; no I/O |
 //! | `connection` | one round trip on a stream |
 //! | `pool` | idle connections, and who may have one |
-//! | `deadline` | a future that has until then |
 //!
 //! What it does not do: TLS, proxies, compressed answers, streaming. A body is held whole.
 
@@ -27,7 +26,6 @@ mod request;
 mod response;
 
 mod connection;
-mod deadline;
 mod fetch;
 mod hop;
 mod pool;
