@@ -86,14 +86,16 @@ fn l6_a_notification_before_the_deadline_is_true() {
 
 #[squall::test]
 fn l7_notify_all_counts_only_those_who_still_wait() {
+    #[squall::coroutine]
+    fn waits(condition: Condition, limit: Duration) -> bool {
+        yield_!(condition.wait_timeout(limit))
+    }
     let condition = Condition::new();
-    let (short, long) = (
-        condition.wait_timeout(SECOND),
-        condition.wait_timeout(3 * SECOND),
-    );
+    let all = [1, 3].map(|seconds| waits(condition.clone(), seconds * SECOND));
     yield_!(sleep(2 * SECOND));
+    assert_eq!(format!("{condition:?}"), "Condition { waiters: 1 }");
     condition.notify_all();
-    assert_eq!(yield_!([short, long]), [false, true]);
+    assert_eq!(yield_!(all), [false, true]);
 }
 
 #[squall::test]
@@ -121,6 +123,43 @@ fn l9_waiters_that_gave_up_are_not_kept() {
     assert_eq!(format!("{condition:?}"), "Condition { waiters: 1 }");
     condition.notify(1);
     yield_!(live);
+}
+
+#[squall::test]
+fn l9_waiters_that_gave_up_behind_one_who_waits_are_not_kept() {
+    let (condition, event, lock) = (Condition::new(), Event::new(), Lock::new());
+    let held = yield_!(lock.acquire());
+    let (patient, also_patient, next) = (condition.wait(), event.wait(), lock.acquire());
+    for _ in 0..101 {
+        assert!(!yield_!(condition.wait_timeout(SECOND / 100)));
+        assert!(yield_!(with_timeout(SECOND / 100, event.wait())).is_err());
+        assert!(yield_!(with_timeout(SECOND / 100, lock.acquire())).is_err());
+    }
+    assert_eq!(format!("{condition:?}"), "Condition { waiters: 1 }");
+    assert_eq!(format!("{event:?}"), "Event { set: false, waiters: 1 }");
+    assert_eq!(format!("{lock:?}"), "Lock { locked: true, waiters: 1 }");
+    condition.notify_all();
+    event.set();
+    drop(held);
+    yield_!((patient, also_patient));
+    drop(yield_!(next));
+}
+
+#[squall::test]
+fn l8_a_notification_of_one_who_is_gone_goes_to_the_next() {
+    let condition = Condition::new();
+    let (gone, next) = (condition.wait(), condition.wait());
+    condition.notify(1);
+    assert!(gone.done() && !next.done());
+    drop(gone);
+    assert!(next.done());
+    // Of one that was for all, those who came later have no part.
+    let (all, late) = (condition.wait(), Condition::wait);
+    condition.notify_all();
+    let late = late(&condition);
+    drop(all);
+    assert!(!late.done());
+    yield_!(next);
 }
 
 #[squall::test]
@@ -157,6 +196,18 @@ fn l13_setting_an_event_twice_is_harmless() {
     event.set();
     event.set();
     yield_!(event.wait());
+}
+
+#[squall::test]
+fn l11_a_wait_that_is_over_stays_over() {
+    let event = Event::new();
+    let mut wait = event.wait();
+    event.set();
+    event.clear();
+    assert!(wait.done(), "it was set while this one waited");
+    yield_!(&mut wait);
+    yield_!(&mut wait);
+    assert!(wait.done() && !event.wait().done());
 }
 
 #[squall::test]
@@ -269,6 +320,17 @@ fn l22_a_permit_is_given_back_at_the_end_and_by_a_panic() {
 }
 
 #[squall::test]
+fn l23_a_guard_with_a_timeout_is_a_guard_or_an_error() {
+    let semaphore = Semaphore::new(1);
+    let held = yield_!(with_timeout(SECOND, semaphore.acquire())).unwrap();
+    let error = yield_!(with_timeout(SECOND, semaphore.acquire())).unwrap_err();
+    assert_eq!(error.to_string(), "timed out after 1 s");
+    assert_eq!(semaphore.available(), 0);
+    drop(held);
+    assert_eq!(semaphore.available(), 1);
+}
+
+#[squall::test]
 fn l24_two_who_contend_take_turns() {
     #[squall::coroutine]
     fn works(semaphore: Semaphore, trace: Trace, name: u32) {
@@ -348,6 +410,50 @@ fn an_acquire_dropped_after_the_hand_over_passes_it_on() {
     assert!(!lock.is_locked());
 }
 
+// 4.5 to 6.5 wait for ever if the timeout is 0; ours is 6.6's choice.
+#[squall::test]
+fn l32_no_time_at_all_is_over_at_once() {
+    let (condition, event, lock) = (Condition::new(), Event::new(), Lock::new());
+    let began = IoLoop::current().time();
+    assert!(!yield_!(condition.wait_timeout(Duration::ZERO)));
+    assert!(yield_!(with_timeout(Duration::ZERO, event.wait())).is_err());
+    let held = yield_!(with_timeout(Duration::ZERO, lock.acquire())).expect("it is free");
+    assert!(yield_!(with_timeout(Duration::ZERO, lock.acquire())).is_err());
+    drop(held);
+    assert_eq!(IoLoop::current().time(), began);
+}
+
+#[squall::test]
+fn free_lock_takes_no_turn() {
+    let (lock, semaphore, trace) = (Lock::new(), Semaphore::new(2), Trace::new());
+    let other = trace.clone();
+    IoLoop::current().add_callback(move || other.add("another turn"));
+    for _ in 0..10 {
+        let _held = yield_!(lock.acquire());
+        let _permit = yield_!(semaphore.acquire());
+    }
+    trace.add("done");
+    yield_!(());
+    assert_eq!(trace.take(), ["done", "another turn"]);
+}
+
+#[squall::test]
+fn cancelled_coroutine_lets_its_lock_and_its_place_go() {
+    #[squall::coroutine]
+    fn holds(lock: Lock) {
+        let _held = yield_!(lock.acquire());
+        yield_!(sleep(3600 * SECOND));
+    }
+    let lock = Lock::new();
+    let (holder, waiter) = (holds(lock.clone()), holds(lock.clone()));
+    let next = lock.acquire();
+    waiter.cancel();
+    holder.cancel();
+    drop(yield_!(next));
+    assert_eq!(format!("{lock:?}"), "Lock { locked: false, waiters: 0 }");
+    assert!(yield_!((holder.or_cancelled(), waiter.or_cancelled())).is_err());
+}
+
 #[squall::test]
 fn l33_what_is_printed_shows_the_state() {
     let semaphore = Semaphore::new(2);
@@ -360,5 +466,23 @@ fn l33_what_is_printed_shows_the_state() {
         format!("{:?}", Event::new()),
         "Event { set: false, waiters: 0 }"
     );
-    assert_eq!(format!("{:?}", Lock::new()), "Lock { locked: false, .. }");
+    let lock = Lock::new();
+    assert_eq!(format!("{lock:?}"), "Lock { locked: false, waiters: 0 }");
+    let held = yield_!(lock.acquire());
+    let next = lock.acquire();
+    assert_eq!(format!("{lock:?}"), "Lock { locked: true, waiters: 1 }");
+    drop((held, next));
+    let bounded = BoundedSemaphore::new(2);
+    let held = yield_!(bounded.acquire());
+    assert_eq!(
+        format!("{bounded:?}"),
+        "BoundedSemaphore { available: 1, permits: 2, waiters: 0 }"
+    );
+    drop(held);
+    let condition = Condition::new();
+    let wait = condition.wait();
+    assert_eq!(
+        format!("{condition:?} {wait:?}"),
+        "Condition { waiters: 1 } Wait { done: false }"
+    );
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use squall::sync::{Get, Queue};
-use squall::{sleep, yield_};
+use squall::{sleep, with_timeout, yield_};
 
 use crate::support::{OnDrop, Trace};
 
@@ -566,4 +566,86 @@ fn an_item_that_is_given_back_keeps_its_place_in_every_kind() {
     drop((smallest.get(), newest.get()));
     assert_eq!(yield_!((smallest.get(), newest.get())), (1, 3));
     assert_eq!(yield_!((smallest.get(), newest.get())), (2, 1));
+}
+
+// tornado: queues_test.py QueueGetTest.test_async_for
+#[squall::test]
+fn q24_items_come_in_order_until_the_loop_breaks() {
+    let queue = Queue::new();
+    for n in 0..5 {
+        queue.put_nowait(n).unwrap();
+    }
+    let mut got = Vec::new();
+    loop {
+        let n = yield_!(queue.get());
+        got.push(n);
+        if n == 3 {
+            break;
+        }
+    }
+    assert_eq!((got, queue.len()), (vec![0, 1, 2, 3], 1));
+}
+
+// tornado 6.6: queues_test.py test_get_zero_timeout, test_put_zero_timeout; earlier 0 was no limit
+#[squall::test]
+fn q25_no_time_at_all_is_over_at_once() {
+    let queue = Queue::bounded(1);
+    let began = squall::IoLoop::current().time();
+    let none = Duration::ZERO;
+    assert!(yield_!(with_timeout(none, queue.get())).is_err());
+    assert!(yield_!(with_timeout(none, queue.put(1))).is_ok());
+    assert!(yield_!(with_timeout(none, queue.put(2))).is_err());
+    assert!(yield_!(with_timeout(none, queue.join())).is_err());
+    assert_eq!(squall::IoLoop::current().time(), began);
+    assert_eq!((yield_!(queue.get()), queue.len()), (1, 0));
+}
+
+// tornado: queues_test.py QueueGetTest.test_get_timeout, QueuePutTest.test_put_timeout, by their name
+#[squall::test]
+fn q7_and_q13_a_wait_that_timed_out_has_no_effect() {
+    let queue = Queue::bounded(1);
+    let error = yield_!(with_timeout(MS, queue.get())).unwrap_err();
+    assert_eq!(error.to_string(), "timed out after 1 ms");
+    queue.put_nowait(1).unwrap();
+    assert!(yield_!(with_timeout(MS, queue.put(2))).is_err());
+    assert_eq!(yield_!(with_timeout(MS, queue.get())), Ok(1));
+    assert!(queue.is_empty());
+}
+
+#[squall::test]
+fn q9_those_who_gave_up_behind_one_who_waits_are_not_kept() {
+    let queue = Queue::bounded(1);
+    let patient = queue.get();
+    for _ in 0..1000 {
+        drop(queue.get());
+    }
+    assert!(count(&queue, "getters") < 20, "{queue:?}");
+    queue.put_nowait(None).unwrap();
+    assert!(yield_!(patient).is_none());
+
+    queue.put_nowait(None).unwrap();
+    let (patient, trace) = (queue.put(None), Trace::new());
+    for _ in 0..1000 {
+        drop(queue.put(Some(OnDrop(trace.clone(), "dropped"))));
+    }
+    assert!(count(&queue, "putters") < 20, "{queue:?}");
+    assert!(trace.take().len() > 980);
+    drop(yield_!(queue.get()));
+    yield_!(patient);
+}
+
+// tornado: queues_test.py, str(q) of the other kinds
+#[squall::test]
+fn q26_every_kind_shows_its_name_and_counts() {
+    let (smallest, newest) = (
+        squall::sync::PriorityQueue::bounded(3),
+        squall::sync::LifoQueue::<u8>::new(),
+    );
+    smallest.put_nowait(1).unwrap();
+    let get = newest.get();
+    assert_eq!(
+        format!("{smallest:?} {newest:?} {get:?}"),
+        "PriorityQueue { max: 3, len: 1, getters: 0, putters: 0, unfinished: 1 } \
+        LifoQueue { max: 0, len: 0, getters: 1, putters: 0, unfinished: 0 } Get { done: false }"
+    );
 }

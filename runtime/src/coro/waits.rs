@@ -35,6 +35,8 @@ pub enum WaitsFor {
     QueueItem,
     /// A permit of a semaphore, or a lock.
     Permit,
+    /// An event to be set, or a condition to be notified.
+    Event,
 }
 
 impl fmt::Display for WaitsFor {
@@ -50,6 +52,7 @@ impl fmt::Display for WaitsFor {
             WaitsFor::Promise => f.write_str("a promise"),
             WaitsFor::QueueItem => f.write_str("an item of a queue"),
             WaitsFor::Permit => f.write_str("a lock or a permit"),
+            WaitsFor::Event => f.write_str("an event or a condition"),
         }
     }
 }

@@ -156,6 +156,7 @@ impl Alike<'_> {
             WaitsFor::Promise => 7,
             WaitsFor::QueueItem => 8,
             WaitsFor::Permit => 9,
+            WaitsFor::Event => 10,
         };
         Alike {
             name: one.coroutine().name,

@@ -1,9 +1,10 @@
 //! Turns of those who write to one stream: first come, first served, each until it is done.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 
-use crate::coro::deferred::Deferred;
-use crate::sync::line::Line;
+use crate::sync::line::{Call, Line, Ticket};
 
 #[derive(Default)]
 pub(super) struct Turns {
@@ -18,31 +19,35 @@ impl Turns {
         if !self.busy.replace(true) {
             return Turn(self);
         }
-        let mut line = self.line.take().unwrap_or_default();
         let mut place = Place {
             turns: self,
-            granted: Some(line.join()),
+            ticket: Some(self.with_line(Line::join)),
         };
-        self.line.set(Some(line));
-        if let Some(granted) = &mut place.granted {
-            granted.await;
-        }
-        // The turn is this one's own now.
-        place.granted = None;
+        poll_fn(|cx| place.poll(cx)).await;
         Turn(self)
     }
 
-    /// Gives the turn to the first in the line who still waits.
+    /// Gives the turn to the first in the line.
     fn pass_on(&self) {
-        let mut line = self.line.take().unwrap_or_default();
-        let next = line.next();
+        let line = self.line.take();
+        match line.and_then(|line| self.put_back(line, |line| line.call(Call::Next))) {
+            Some(waker) => waker.wake(),
+            None => self.busy.set(false),
+        }
+    }
+
+    /// Uses the line, and makes it if there is none.
+    fn with_line<R>(&self, f: impl FnOnce(&mut Line) -> R) -> R {
+        self.put_back(self.line.take().unwrap_or_default(), f)
+    }
+
+    /// Puts the line back after `f`, unless nobody is in it.
+    fn put_back<R>(&self, mut line: Box<Line>, f: impl FnOnce(&mut Line) -> R) -> R {
+        let result = f(&mut line);
         if !line.is_empty() {
             self.line.set(Some(line));
         }
-        match next {
-            Some(next) => next.set_result(()),
-            None => self.busy.set(false),
-        }
+        result
     }
 }
 
@@ -58,12 +63,26 @@ impl Drop for Turn<'_> {
 /// A place in the line. Left after the turn was given to it, it passes the turn on.
 struct Place<'a> {
     turns: &'a Turns,
-    granted: Option<Deferred<()>>,
+    /// `None` once the turn is one's own.
+    ticket: Option<Ticket>,
+}
+
+impl Place<'_> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(ticket) = &self.ticket {
+            std::task::ready!(self.turns.with_line(|line| line.poll(ticket, cx)));
+        }
+        self.ticket = None;
+        Poll::Ready(())
+    }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if self.granted.take().is_some_and(|granted| granted.done()) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
+        if self.turns.with_line(|line| line.leave(ticket)).is_some() {
             self.turns.pass_on();
         }
     }

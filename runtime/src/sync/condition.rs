@@ -1,13 +1,13 @@
 //! Something that others may be told of.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
-use std::time::Duration;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use super::line::Line;
-use crate::coro::deferred::Deferred;
-use crate::runner::timeout::with_timeout;
+use super::line::Call;
+use super::wait::{Crowd, Wait};
+use crate::runner::timeout::{Deadline, WithTimeout, with_timeout};
 
 /// Lets coroutines wait until they are notified: Tornado's `locks.Condition`.
 ///
@@ -34,7 +34,7 @@ use crate::runner::timeout::with_timeout;
 /// ```
 #[derive(Clone, Default)]
 pub struct Condition {
-    line: Rc<RefCell<Line>>,
+    crowd: Crowd,
 }
 
 impl Condition {
@@ -44,44 +44,64 @@ impl Condition {
     }
 
     /// Waits for a notification.
-    pub fn wait(&self) -> Deferred<()> {
-        self.line.borrow_mut().join()
+    pub fn wait(&self) -> Wait {
+        self.crowd.wait()
     }
 
-    /// Waits for a notification, but no longer than `timeout`. Gives whether there was one.
-    pub fn wait_timeout(&self, timeout: Duration) -> Deferred<bool> {
-        notified(self.wait(), timeout)
+    /// Waits for a notification, but no longer than `limit`. Gives whether there was one: running out
+    /// of time is no error here.
+    ///
+    /// The place in the line and the time are those of this call; it leaves the line when the yield
+    /// is over, or when it is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use squall::{sync::Condition, yield_};
+    /// # use std::time::Duration;
+    /// #[squall::main]
+    /// fn main() {
+    ///     let condition = Condition::new();
+    ///     let was_notified = yield_!(condition.wait_timeout(Duration::from_millis(5)));
+    ///     assert!(!was_notified);
+    /// }
+    /// ```
+    pub fn wait_timeout(&self, limit: impl Into<Deadline>) -> WaitTimeout {
+        WaitTimeout(with_timeout(limit, self.wait()))
     }
 
     /// Wakes the first `count` who wait.
     pub fn notify(&self, count: usize) {
-        for _ in 0..count {
-            let Some(next) = self.next() else { return };
-            next.set_result(());
-        }
+        self.crowd.tell(count, Call::Next);
     }
 
     /// Wakes all who wait now.
     pub fn notify_all(&self) {
-        let waiting = self.line.borrow().len();
-        self.notify(waiting);
+        self.crowd.tell(self.crowd.len(), Call::All);
     }
-
-    /// Ends the borrow before anyone is woken.
-    fn next(&self) -> Option<crate::Promise<()>> {
-        self.line.borrow_mut().next()
-    }
-}
-
-#[crate::coroutine]
-fn notified(wait: Deferred<()>, timeout: Duration) -> bool {
-    crate::yield_!(async { with_timeout(timeout, wait).await.is_ok() })
 }
 
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Condition")
-            .field("waiters", &self.line.borrow().len())
+            .field("waiters", &self.crowd.len())
             .finish()
+    }
+}
+
+/// The wait for a notification, with an end; see [`Condition::wait_timeout`].
+///
+/// # Cancellation
+///
+/// As of a [`Wait`].
+#[must_use = "nothing is waited for unless this is yielded"]
+#[derive(Debug)]
+pub struct WaitTimeout(WithTimeout<Wait>);
+
+impl Future for WaitTimeout {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        Pin::new(&mut self.0).poll(cx).map(|wait| wait.is_ok())
     }
 }

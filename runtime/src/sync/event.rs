@@ -1,11 +1,11 @@
 //! Something that happens once, until it is cleared.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
-use super::line::Line;
-use crate::coro::deferred::Deferred;
+use super::line::Call;
+use super::wait::{Crowd, Wait};
 
 /// Blocks coroutines until a flag is set: Tornado's `locks.Event`.
 ///
@@ -31,13 +31,8 @@ use crate::coro::deferred::Deferred;
 /// ```
 #[derive(Clone, Default)]
 pub struct Event {
-    state: Rc<RefCell<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    set: bool,
-    line: Line,
+    is_set: Rc<Cell<bool>>,
+    crowd: Crowd,
 }
 
 impl Event {
@@ -48,43 +43,35 @@ impl Event {
 
     /// True while it is set.
     pub fn is_set(&self) -> bool {
-        self.state.borrow().set
+        self.is_set.get()
     }
 
-    /// Sets it: all who wait go on, in the order in which they came. Harmless if it is set.
+    /// Sets it: all who wait go on, in the order in which they came, even if it is cleared before they
+    /// run. Harmless if it is set.
     pub fn set(&self) {
-        self.state.borrow_mut().set = true;
-        while let Some(next) = self.next() {
-            next.set_result(());
-        }
+        self.is_set.set(true);
+        self.crowd.tell(self.crowd.len(), Call::All);
     }
 
     /// Clears it: from now on `wait` waits again.
     pub fn clear(&self) {
-        self.state.borrow_mut().set = false;
+        self.is_set.set(false);
     }
 
     /// Waits until it is set; done at once if it is.
-    pub fn wait(&self) -> Deferred<()> {
-        let mut state = self.state.borrow_mut();
-        match state.set {
-            true => Deferred::ready(()),
-            false => state.line.join(),
+    pub fn wait(&self) -> Wait {
+        match self.is_set() {
+            true => Wait::over(),
+            false => self.crowd.wait(),
         }
-    }
-
-    /// Ends the borrow before anyone is woken.
-    fn next(&self) -> Option<crate::Promise<()>> {
-        self.state.borrow_mut().line.next()
     }
 }
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state.borrow();
         f.debug_struct("Event")
-            .field("set", &state.set)
-            .field("waiters", &state.line.len())
+            .field("set", &self.is_set())
+            .field("waiters", &self.crowd.len())
             .finish()
     }
 }

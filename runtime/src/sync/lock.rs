@@ -70,7 +70,8 @@ impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
             .field("locked", &self.is_locked())
-            .finish_non_exhaustive()
+            .field("waiters", &self.semaphore.waiters())
+            .finish()
     }
 }
 

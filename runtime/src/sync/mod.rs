@@ -11,9 +11,11 @@ mod lock;
 mod queue;
 mod semaphore;
 mod store;
+mod wait;
 
-pub use condition::Condition;
+pub use condition::{Condition, WaitTimeout};
 pub use event::Event;
 pub use lock::{AcquireLock, Lock, LockGuard};
 pub use queue::{Get, Join, LifoQueue, PriorityQueue, Put, Queue};
 pub use semaphore::{Acquire, BoundedSemaphore, Permit, Semaphore};
+pub use wait::Wait;

@@ -223,9 +223,10 @@ fn put<T: 'static, S: Store<T>>(shared: &Shared<T, S>, item: T) -> Put {
             let (promise, put) = Promise::new();
             let mut state = shared.borrow_mut();
             let withdrawn = state.remove_withdrawn();
+            let more = remove_gone(&mut state.putters, |(_, put)| put.is_abandoned());
             state.putters.push_back((item, promise));
             drop(state);
-            drop(withdrawn);
+            drop((withdrawn, more));
             put
         }
     }
@@ -256,7 +257,10 @@ fn get<T: 'static, S: Store<T> + 'static>(shared: &Shared<T, S>) -> Get<T> {
             let (promise, item) = Promise::new();
             let mut state = shared.borrow_mut();
             state.remove_gone_getters();
+            let gone = remove_gone(&mut state.getters, Promise::is_abandoned);
             state.getters.push_back(promise);
+            drop(state);
+            drop(gone);
             item
         }
     };
@@ -283,6 +287,18 @@ fn pop<T, S: Store<T>>(shared: &Shared<T, S>) -> Option<Item<T>> {
         put.set_result(());
     }
     item
+}
+
+/// Takes those out who gave up, wherever they stand, if the line would have to grow otherwise: so it
+/// is never much longer than those who wait were at a time, and this costs little each time.
+fn remove_gone<W>(line: &mut VecDeque<W>, is_gone: impl Fn(&W) -> bool) -> VecDeque<W> {
+    if line.len() < line.capacity() {
+        return VecDeque::new();
+    }
+    let (gone, waiting) = std::mem::take(line).into_iter().partition(is_gone);
+    *line = waiting;
+    line.reserve(line.len() + 1);
+    gone
 }
 
 fn task_done<T, S>(shared: &Shared<T, S>) {

@@ -7,9 +7,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::line::Line;
+use super::line::{Call, Line, Ticket};
 use crate::coro::context;
-use crate::coro::deferred::Deferred;
 use crate::coro::waits::WaitsFor;
 use crate::error::{Error, Result};
 
@@ -89,12 +88,13 @@ impl Semaphore {
     ///
     /// Permits that were acquired are given back by dropping them; this is for a semaphore that
     /// counts something else, where one coroutine adds and others take.
+    #[inline]
     pub fn release(&self) {
         let mut core = self.core.borrow_mut();
-        match core.line.next() {
-            Some(next) => {
+        match core.line.call(Call::Next) {
+            Some(waker) => {
                 drop(core);
-                next.set_result(());
+                waker.wake();
             }
             None => core.free += 1,
         }
@@ -103,6 +103,11 @@ impl Semaphore {
     /// Returns how many permits are free.
     pub fn available(&self) -> usize {
         self.core.borrow().free
+    }
+
+    /// How many wait.
+    pub(super) fn waiters(&self) -> usize {
+        self.core.borrow().line.len()
     }
 }
 
@@ -129,7 +134,7 @@ pub struct Acquire {
 
 enum Turn {
     Granted,
-    Waiting(Deferred<()>),
+    Waiting(Ticket),
     /// The permit was handed out, or the place given up.
     Over,
 }
@@ -139,10 +144,11 @@ impl Future for Acquire {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Permit> {
-        match &mut self.turn {
+        match &self.turn {
             Turn::Granted => {}
-            Turn::Waiting(turn) => {
-                if Pin::new(turn).poll(cx).is_pending() {
+            Turn::Waiting(ticket) => {
+                let mut core = self.semaphore.core.borrow_mut();
+                if core.line.poll(ticket, cx).is_pending() {
                     context::waits_for(WaitsFor::Permit);
                     return Poll::Pending;
                 }
@@ -160,8 +166,12 @@ impl Drop for Acquire {
         match std::mem::replace(&mut self.turn, Turn::Over) {
             Turn::Over => {}
             Turn::Granted => self.semaphore.release(),
-            Turn::Waiting(turn) if turn.done() => self.semaphore.release(),
-            Turn::Waiting(_) => {}
+            Turn::Waiting(ticket) => {
+                let called = self.semaphore.core.borrow_mut().line.leave(ticket);
+                if called.is_some() {
+                    self.semaphore.release();
+                }
+            }
         }
     }
 }
@@ -203,7 +213,22 @@ impl Drop for Permit {
 }
 
 /// A [`Semaphore`] that cannot get more permits than it began with: Tornado's `BoundedSemaphore`.
-#[derive(Clone, Debug)]
+///
+/// # Examples
+///
+/// ```
+/// use squall::{sync::BoundedSemaphore, yield_};
+///
+/// #[squall::main]
+/// fn main() {
+///     let doors = BoundedSemaphore::new(1);
+///     let door = yield_!(doors.acquire());
+///     door.forget(); // whoever comes out gives it back
+///     assert!(doors.release().is_ok());
+///     assert!(doors.release().is_err());
+/// }
+/// ```
+#[derive(Clone)]
 pub struct BoundedSemaphore {
     semaphore: Semaphore,
     permits: usize,
@@ -245,5 +270,15 @@ impl BoundedSemaphore {
     /// Returns how many permits are free.
     pub fn available(&self) -> usize {
         self.semaphore.available()
+    }
+}
+
+impl fmt::Debug for BoundedSemaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BoundedSemaphore")
+            .field("available", &self.available())
+            .field("permits", &self.permits)
+            .field("waiters", &self.semaphore.waiters())
+            .finish()
     }
 }
