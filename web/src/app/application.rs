@@ -182,6 +182,7 @@ impl Application {
                 return Some(&self.routes[index]);
             }
         }
+        ex.clear_path_arguments();
         literal.map(|index| &self.routes[index])
     }
 }

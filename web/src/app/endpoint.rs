@@ -59,11 +59,15 @@ async fn execute<H: RequestHandler>(
         ex.clear();
         ex.set_status(status);
         log_error(ex, error);
-        if let Err(second) = handler.call_write_error(ex, error).await {
-            log_error(ex, &second);
-            ex.write_error_page(error);
-        }
-        result = Ok(());
+        result = match handler.call_write_error(ex, error).await {
+            Err(second) if ex.headers_sent() => Err(second),
+            Err(second) => {
+                log_error(ex, &second);
+                ex.write_error_page(error);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        };
     }
     if result.is_ok() {
         ex.finish();

@@ -6,6 +6,7 @@ use std::task::{Poll, ready};
 use squall::net::IoStream;
 
 use super::exchange::Exchange;
+use super::server::BATCH;
 use crate::http::{BodyDecoder, BodyFraming, CONTINUE, ChunkError, Limits};
 
 /// Buffers that grew beyond this are given back between requests.
@@ -75,7 +76,12 @@ impl Exchange {
         // Answers of earlier requests, and the 100 that the client waits for.
         self.send().await.map_err(|_| BodyError::Gone)?;
         let mut scratch = vec![0; if finished { 0 } else { 16 * 1024 }];
+        let mut reads = 0_u32;
         while !finished {
+            reads += 1;
+            if reads.is_multiple_of(BATCH) {
+                squall::moment().await;
+            }
             let read = poll_fn(|cx| stream.poll_read(cx, &mut scratch)).await?;
             if read == 0 {
                 return Err(BodyError::Gone);

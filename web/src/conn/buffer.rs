@@ -39,9 +39,7 @@ impl Buffer {
     pub(super) fn room(&mut self, limit: usize) -> &mut [u8] {
         if self.end == self.bytes.len() {
             if self.start > 0 {
-                self.bytes.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
+                self.compact();
             } else {
                 let size = (self.bytes.len() * 2).clamp(INITIAL, limit.max(2 * INITIAL));
                 self.bytes.resize(size.max(self.end + INITIAL), 0);
@@ -75,10 +73,21 @@ impl Buffer {
     /// Puts bytes behind those that are there.
     pub(super) fn append(&mut self, bytes: &[u8]) {
         if self.bytes.len() - self.end < bytes.len() {
+            // What is used up makes room first: a connection may never come to be empty.
+            self.compact();
+        }
+        if self.bytes.len() - self.end < bytes.len() {
             self.bytes.resize(self.end + bytes.len(), 0);
         }
         self.bytes[self.end..self.end + bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
+    }
+
+    /// Moves the bytes to the front.
+    fn compact(&mut self) {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
     }
 
     /// Forgets everything, and gives back what it grew by.
@@ -89,5 +98,30 @@ impl Buffer {
             self.bytes.truncate(INITIAL);
             self.bytes.shrink_to_fit();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A client that always sends the next head with the end of a body never empties the buffer.
+    #[test]
+    fn a_buffer_that_is_never_empty_does_not_grow() {
+        let head = vec![b'h'; 15_000];
+        let mut buffer = Buffer::new();
+        buffer.append(&head);
+        for _ in 0..1000 {
+            let rest = buffer.split_behind(head.len());
+            assert!(rest.is_empty());
+            buffer.append(&head);
+            buffer.consume(head.len());
+            assert_eq!(buffer.filled(), head);
+        }
+        assert!(
+            buffer.bytes.len() <= 4 * head.len(),
+            "{}",
+            buffer.bytes.len()
+        );
     }
 }

@@ -218,6 +218,14 @@ impl Exchange {
         names.position(|n| **n == *name).unwrap_or(position)
     }
 
+    /// Forgets what patterns matched, and those of the exchange's earlier requests.
+    pub(crate) fn clear_path_arguments(&mut self) {
+        self.path_arguments.spans.clear();
+        if !self.path_arguments.names.is_empty() {
+            self.path_arguments.names = Rc::default();
+        }
+    }
+
     pub(crate) fn set_path_arguments(
         &mut self,
         names: &Rc<[Box<str>]>,
@@ -240,9 +248,13 @@ impl Exchange {
 
     /// Sets the answer's status; 200 if nobody does.
     ///
-    /// Without effect, and logged, once the head is sent.
+    /// Without effect, and logged, once the head is sent. An interim status (1xx) is no answer: it
+    /// becomes 500, and is logged.
     pub fn set_status(&mut self, status: StatusCode) {
-        if self.can_change_head("set_status") {
+        if status.is_informational() {
+            tracing::error!(target: "squall::web", "{status} cannot be a final answer; 500 is sent");
+            self.set_status(StatusCode::INTERNAL_SERVER_ERROR);
+        } else if self.can_change_head("set_status") {
             self.status = status;
         }
     }
@@ -318,6 +330,11 @@ impl Exchange {
     /// If the client has gone, or has read nothing for `Limits::write_timeout`; stop then.
     pub async fn flush(&mut self) -> Result<()> {
         if self.phase == Phase::Open {
+            if self.status == StatusCode::RESET_CONTENT {
+                // It has no content, and so nothing to stream.
+                self.finish();
+                return self.send().await;
+            }
             let framing = match (self.has_no_body(), self.head.version()) {
                 (true, _) => ResponseBody::None,
                 (false, Version::Http11) => ResponseBody::Chunked,

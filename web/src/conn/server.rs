@@ -70,6 +70,9 @@ impl Shared {
     }
 }
 
+/// How many requests, or reads of a body, one connection has before others run.
+pub(super) const BATCH: u32 = 64;
+
 /// A time that does not come while a handler works.
 const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
@@ -128,6 +131,7 @@ async fn serve_input(
 ) -> Next {
     // Only the first head of a connection that woke up is read for; later the input decides.
     let mut may_read = true;
+    let mut served = 0_u32;
     loop {
         match read_head(stream, &shared.limits, ex, timer, may_read).await {
             Head::Complete => {}
@@ -150,6 +154,10 @@ async fn serve_input(
         match ex.take_body_from_input(&shared.limits) {
             Ok(true) => {}
             Ok(false) => {
+                // Before its time begins: earlier answers are no part of it.
+                if ex.send().await.is_err() {
+                    return Next::Close;
+                }
                 let limit = after(shared.limits.body_timeout);
                 if let Err(status) = read_body(stream, &shared.limits, ex, limit, timer).await {
                     return match status {
@@ -172,6 +180,10 @@ async fn serve_input(
         ex.next_request();
         if ex.out.len() >= SEND_AT && ex.send().await.is_err() {
             return Next::Close;
+        }
+        served += 1;
+        if served.is_multiple_of(BATCH) {
+            squall::moment().await;
         }
     }
 }
