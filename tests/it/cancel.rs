@@ -294,3 +294,88 @@ fn who_waits_for_a_shared_result_is_cancelled_with_it() {
         );
     }
 }
+
+#[squall::test]
+fn a_shield_that_is_given_up_lets_the_news_go_on() {
+    #[squall::coroutine]
+    fn limited(never: Deferred<()>) {
+        let shielded = shield(std::future::pending::<()>());
+        let late = yield_!(squall::with_timeout(Duration::from_secs(2), shielded)).is_err();
+        assert!(late);
+        yield_!(never); // nothing would ever wake it but the news
+    }
+    let (_promise, never) = Promise::new();
+    let deferred = limited(never);
+    yield_!(sleep(Duration::from_secs(1)));
+    deferred.cancel();
+    let told = squall::with_timeout(HOUR, deferred.or_cancelled());
+    assert_eq!(yield_!(told), Ok(Err(Cancelled)));
+}
+
+#[squall::test]
+fn a_shield_that_panics_lets_the_news_go_on() {
+    #[squall::coroutine]
+    fn panics(never: Deferred<()>) {
+        let mut resumed = false;
+        let bad = shield(std::future::poll_fn(move |_| -> std::task::Poll<()> {
+            assert!(!std::mem::replace(&mut resumed, true), "the second time");
+            std::task::Poll::Pending
+        }));
+        assert!(yield_!(squall::catch_panic(bad)).is_err());
+        yield_!(never);
+    }
+    let (_promise, never) = Promise::new();
+    let deferred = panics(never);
+    deferred.cancel();
+    let told = squall::with_timeout(HOUR, deferred.or_cancelled());
+    assert_eq!(yield_!(told), Ok(Err(Cancelled)));
+}
+
+#[squall::test]
+fn what_a_cancelled_sibling_starts_as_it_is_dropped_goes_on() {
+    #[squall::coroutine]
+    fn says_goodbye(trace: Trace) {
+        yield_!(sleep(Duration::from_secs(1)));
+        trace.add("goodbye");
+    }
+    struct Guest(Trace);
+    impl Drop for Guest {
+        fn drop(&mut self) {
+            says_goodbye(self.0.clone());
+        }
+    }
+    let trace = Trace::default();
+    let guest = Guest(trace.clone());
+    let stays = async move {
+        let _guest = guest;
+        yield_!(sleep(HOUR));
+        Ok::<u32, String>(1)
+    };
+    assert!(yield_!(multi((stays, fails(1))).cancel_on_error()).is_err());
+    yield_!(sleep(Duration::from_secs(2)));
+    assert_eq!(trace.take(), ["goodbye"]);
+}
+
+#[test]
+fn a_loop_inside_a_coroutine_takes_no_news_that_is_not_its_own() {
+    #[squall::coroutine]
+    fn nests(value: Deferred<u32>, trace: Trace) {
+        yield_!(value);
+        let inner = IoLoop::with_virtual_clock().unwrap();
+        inner.run_sync(|| async {
+            yield_!(sleep(Duration::from_secs(1)));
+        });
+        inner.close();
+        trace.add("inner done");
+        yield_!(sleep(HOUR));
+    }
+    let trace = Trace::default();
+    let (promise, value) = Promise::new();
+    run(|| async {
+        let deferred = nests(value, trace.clone());
+        promise.set_result(1);
+        deferred.cancel();
+        assert_eq!(yield_!(deferred.or_cancelled()), Err(Cancelled));
+    });
+    assert_eq!(trace.take(), ["inner done"]);
+}

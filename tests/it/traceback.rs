@@ -975,3 +975,29 @@ fn scoped_coroutine_is_alive_from_its_first_yield_to_its_end() {
     assert!(seen.get(), "suspended");
     assert!(!live_names().contains(&"borrows"), "done");
 }
+
+#[test]
+fn an_error_whose_display_panics_does_not_end_the_loop() {
+    struct Bad;
+    impl std::fmt::Display for Bad {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("no words for it");
+        }
+    }
+    #[squall::coroutine]
+    fn unspeakable() -> Result<(), Bad> {
+        yield_!(());
+        Err(Bad)
+    }
+    let ((), logs) = capture_logs(|| {
+        run(|| async {
+            unspeakable();
+            yield_!(sleep(Duration::from_secs(1)));
+        });
+    });
+    assert!(
+        logs.iter()
+            .any(|log| log.contains("`unspeakable` was never retrieved")),
+        "{logs:?}"
+    );
+}

@@ -107,6 +107,7 @@ impl<T> Deliver<T> for AsUnwind {
 pub fn shield<F: IntoFuture>(future: F) -> Shield<F::IntoFuture> {
     Shield {
         future: future.into_future(),
+        keeps: false,
     }
 }
 
@@ -117,6 +118,17 @@ pin_project! {
     pub struct Shield<F> {
         #[pin]
         future: F,
+        // True while it keeps the news from the coroutine.
+        keeps: bool,
+    }
+
+    impl<F> PinnedDrop for Shield<F> {
+        fn drop(this: Pin<&mut Self>) {
+            // Given up in the resume that brought the news: the coroutine is told elsewhere.
+            if this.keeps && context::with(|context| context.shielded.replace(false)) {
+                context::with(|context| context.cancelling.set(true));
+            }
+        }
     }
 }
 
@@ -124,16 +136,27 @@ impl<F: Future> Future for Shield<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let cancelling = context::with(|context| context.cancelling.replace(false));
-        let polled = self.project().future.poll(cx);
-        if cancelling {
-            context::with(|context| match polled {
-                // The next yield of the coroutine tells it.
-                Poll::Ready(_) => context.cancelling.set(true),
-                // This one stays quiet; the runner tells again at the next resume.
-                Poll::Pending => context.shielded.set(true),
-            });
+        let this = self.project();
+        let mut news = News(context::with(|context| context.cancelling.replace(false)));
+        *this.keeps = false;
+        let polled = this.future.poll(cx);
+        if polled.is_pending() && std::mem::take(&mut news.0) {
+            // This yield stays quiet; the runner tells again at the next resume.
+            *this.keeps = true;
+            context::with(|context| context.shielded.set(true));
         }
         polled
+    }
+}
+
+/// The news that a shield holds back while it polls. Let go at the end, or by a panic, it is told
+/// at the next yield of the coroutine.
+struct News(bool);
+
+impl Drop for News {
+    fn drop(&mut self) {
+        if self.0 {
+            context::with(|context| context.cancelling.set(true));
+        }
     }
 }

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::frames::FrameKey;
+use super::frames::{FrameKey, FrameMark};
 use super::site::YieldSite;
 use super::traceback::Traceback;
 use super::waits::WaitsFor;
@@ -34,8 +34,9 @@ pub(crate) struct Context {
     pub(crate) shielded: Cell<bool>,
     /// True while `local::CURRENT` holds values. Saves looking there.
     pub(crate) has_locals: Cell<bool>,
-    /// True while what is dropped is to be cancelled rather than detached.
-    pub(crate) drop_cancels: Cell<bool>,
+    /// Set while what is dropped is to be cancelled rather than detached: coroutines that were there
+    /// at this mark, but none that the destructors start.
+    pub(crate) drop_cancels: Cell<Option<FrameMark>>,
     /// When the loop's current turn took the time; frames are dated by it.
     pub(crate) now: Cell<Option<Instant>>,
 }
@@ -52,7 +53,7 @@ thread_local! {
             cancelling: Cell::new(false),
             shielded: Cell::new(false),
             has_locals: Cell::new(false),
-            drop_cancels: Cell::new(false),
+            drop_cancels: Cell::new(None),
             now: Cell::new(None),
         }
     };
@@ -147,6 +148,40 @@ impl Context {
         self.failing.set(traceback.is_some());
         // A thread that is going away has nobody left to read the traceback.
         let _ = FAILURE.try_with(|slot| slot.set(traceback));
+    }
+}
+
+/// What a loop that runs inside another one's coroutine must not see, and must not change.
+pub(crate) struct Outer {
+    now: Option<Instant>,
+    cancelling: bool,
+    shielded: bool,
+    drop_cancels: Option<FrameMark>,
+    stack: Option<usize>,
+    budget: u32,
+}
+
+impl Context {
+    /// Begins as if nothing ran on the thread; the answer is for `restore`.
+    pub(crate) fn set_aside(&self) -> Outer {
+        Outer {
+            now: self.now.take(),
+            cancelling: self.cancelling.take(),
+            shielded: self.shielded.take(),
+            drop_cancels: self.drop_cancels.take(),
+            stack: self.stack.take(),
+            budget: self.budget.replace(BUDGET),
+        }
+    }
+
+    /// Undoes `set_aside`.
+    pub(crate) fn restore(&self, outer: &Outer) {
+        self.now.set(outer.now);
+        self.cancelling.set(outer.cancelling);
+        self.shielded.set(outer.shielded);
+        self.drop_cancels.set(outer.drop_cancels);
+        self.stack.set(outer.stack);
+        self.budget.set(outer.budget);
     }
 }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use super::cancel::Cancelled;
 use super::context;
+use super::frames::FrameMark;
 use super::outcome::Outcome;
 
 /// Something that will have an outcome once: a started coroutine or a promise.
@@ -29,6 +30,11 @@ pub(crate) trait Settle<T> {
 
     /// True if it ended by being cancelled.
     fn is_cancelled(&self) -> bool;
+
+    /// True if it was there at the mark.
+    fn is_before(&self, _: FrameMark) -> bool {
+        true
+    }
 }
 
 /// The result of a started coroutine, or of a [`Promise`](crate::Promise).
@@ -179,7 +185,9 @@ impl<T> Deferred<T> {
 impl<T> Drop for Deferred<T> {
     fn drop(&mut self) {
         if let State::Settling(cell) = &self.0 {
-            if context::with(|context| context.drop_cancels.get()) {
+            if let Some(mark) = context::with(|context| context.drop_cancels.get())
+                && cell.is_before(mark)
+            {
                 cell.cancel();
             }
             cell.detach();

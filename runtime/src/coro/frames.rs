@@ -32,6 +32,22 @@ impl FrameKey {
     }
 }
 
+/// A point in the order in which frames are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FrameMark(u32);
+
+impl FrameKey {
+    /// True if the frame was there at the mark. Serials wrap, so it is right within 2^31 frames.
+    pub(crate) fn is_before(self, mark: FrameMark) -> bool {
+        mark.0.wrapping_sub(self.serial) as i32 >= 0
+    }
+}
+
+/// Marks the present point.
+pub(crate) fn mark() -> FrameMark {
+    FrameMark(FRAMES.with_borrow(|frames| frames.serial))
+}
+
 #[derive(Debug)]
 struct Frame {
     coroutine: &'static CoroutineSite,

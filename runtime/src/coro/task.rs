@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
-use super::frames::{self, FrameKey};
+use super::frames::{self, FrameKey, FrameMark};
 use super::local::Locals;
 use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
 use super::return_value;
@@ -176,9 +176,17 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         }
     }
 
-    /// Logs a failure that nobody took.
+    /// Logs a failure that nobody took. A failure that cannot be shown, as its `Display` panics, or
+    /// whose destructor does, is named only.
     #[cold]
     fn report(&self) {
+        if catch_unwind(AssertUnwindSafe(|| self.log_failure())).is_err() {
+            let name = self.coroutine.name;
+            tracing::error!(target: "squall", "a failure of coroutine `{name}` was never retrieved, and panicked while it was logged or dropped");
+        }
+    }
+
+    fn log_failure(&self) {
         let Some(Some(outcome)) = self.take() else {
             return;
         };
@@ -207,6 +215,10 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
         let frame = self.frame.get();
         let cancel = self.cancel.get() == Cancel::Asked;
+        if cancel {
+            // Asked again if it cannot be told; a further call meanwhile asks anew.
+            self.cancel.set(Cancel::No);
+        }
         let (entered, outer_failure, outer_cancelling) = context::with(|context| {
             let outer_cancelling = context.cancelling.replace(cancel);
             self.locals.exchange(context);
@@ -219,9 +231,10 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         let polled = self.poll(waker);
         let at = context::with(|context| {
             self.locals.exchange(context);
-            let told = !context.cancelling.replace(outer_cancelling);
-            if cancel && told && !context.shielded.replace(false) {
-                self.cancel.set(Cancel::No);
+            let untold = context.cancelling.replace(outer_cancelling);
+            let shielded = context.shielded.replace(false);
+            if cancel && (untold || shielded) {
+                self.cancel.set(Cancel::Asked);
             }
             context.leave(entered)
         });
@@ -298,6 +311,10 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
 
     fn is_cancelled(&self) -> bool {
         self.cancel.get() == Cancel::Done
+    }
+
+    fn is_before(&self, mark: FrameMark) -> bool {
+        self.frame.get().is_before(mark)
     }
 
     fn detach(&self) {

@@ -137,8 +137,12 @@ impl<T> Settle<T> for PromiseCell<T> {
         if self.is_done() {
             return false;
         }
-        self.settle(Err(Box::new(Cancelled)));
+        // Before anyone is woken, who may set a result.
+        self.state.set(State::Done(Err(Box::new(Cancelled))));
         self.cancelled.set(true);
+        if let Some(waiter) = self.waiter.take() {
+            waiter.wake();
+        }
         true
     }
 

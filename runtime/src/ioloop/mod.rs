@@ -450,6 +450,8 @@ impl Drop for Core {
 struct Running {
     io_loop: IoLoop,
     previous: Option<IoLoop>,
+    /// Of the loop in whose coroutine this one runs, if it does.
+    outer: context::Outer,
     _tokio: tokio_context::Entered,
 }
 
@@ -462,12 +464,12 @@ impl Running {
             return Err(Error::already_running());
         }
         let previous = CURRENT.replace(Some(io_loop.clone()));
+        let outer = context::with(|context| context.set_aside());
         io_loop.set_turn_time();
-        // What was started before the run has spent of it.
-        context::with(|context| context.refill());
         Ok(Running {
             io_loop: io_loop.clone(),
             previous,
+            outer,
             _tokio: tokio_context::enter(),
         })
     }
@@ -476,7 +478,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.io_loop.core.running.set(false);
-        context::with(|context| context.now.set(None));
+        context::with(|context| context.restore(&self.outer));
         let own = CURRENT.replace(self.previous.take());
         drop(own);
     }

@@ -59,13 +59,14 @@ impl Ready {
     }
 
     fn insert_slot(&self, slot: Slot) -> SlotKey {
-        let key = self.slots.borrow_mut().insert(slot);
+        let mut slots = self.slots.borrow_mut();
+        // Looked at first, so that one that is refused takes no slot.
         assert!(
-            key < waker::MAX_SLOTS,
+            slots.vacant_key() < waker::MAX_SLOTS,
             "a loop holds {} coroutines at most",
             waker::MAX_SLOTS
         );
-        SlotKey(key as u32)
+        SlotKey(slots.insert(slot) as u32)
     }
 
     pub(crate) fn remove(&self, key: SlotKey) {

@@ -91,7 +91,10 @@ impl IoLoop {
             io_loop: self.downgrade(),
         });
         let slot = self.core.ready.insert(root);
-        let _slot = scope_guard(|| self.core.ready.remove(slot));
+        let _slot = scope_guard(|| {
+            self.core.root_woken.set(false);
+            self.core.ready.remove(slot);
+        });
         let waker = self.waker(slot);
         let mut cx = Context::from_waker(&waker);
         let late = Rc::new(Cell::new(false));

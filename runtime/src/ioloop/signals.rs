@@ -67,11 +67,12 @@ pub fn on_signal(signal: i32) -> Result<Signals> {
 
 /// The signals of one number; see [`on_signal`].
 pub struct Signals {
+    // First: no signal is written any more when the pipe closes.
+    _registered: Registered,
     // Before the pipe: it is undone before the descriptor is closed.
     registration: Registration,
     reader: UnixStream,
     signal: i32,
-    _registered: Registered,
 }
 
 impl Signals {

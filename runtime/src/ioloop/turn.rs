@@ -120,9 +120,9 @@ impl IoLoop {
         let Some(timeout) = self.poll_timeout() else {
             return Ok(());
         };
-        let Some(mut events) = self.core.events.take() else {
-            return Ok(());
-        };
+        // Made anew if a panic left the last turn before they were put back.
+        let events = self.core.events.take();
+        let mut events = events.unwrap_or_else(|| mio::Events::with_capacity(EVENTS));
         let polled = self.core.clock.spending(timeout, || {
             self.core.poll.borrow_mut().poll(&mut events, timeout)
         });
@@ -155,7 +155,11 @@ impl IoLoop {
         let deadline = core.timers.borrow_mut().next_deadline();
         let Some(deadline) = deadline else {
             self.look_for_deadlock();
-            return Some(None);
+            // Whoever takes the log may have given the loop something to do.
+            let idle = !self.has_runnable()
+                && core.callbacks.borrow().is_empty()
+                && core.timers.borrow_mut().next_deadline().is_none();
+            return Some((!idle).then_some(Duration::ZERO));
         };
         let wait = deadline.saturating_duration_since(self.time());
         if !core.clock.is_virtual() {

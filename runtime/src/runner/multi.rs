@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use super::policy::Policy;
 use crate::coro::context;
+use crate::coro::frames;
 use crate::coro::waits::WaitsFor;
 use crate::ioloop::ready::SlotKey;
 use crate::ioloop::{IoLoop, WeakLoop};
@@ -330,14 +331,17 @@ impl<W, T, B: Rebuild<T>> Children<W, T> for Keyed<W, T, B> {
 
 /// Runs `drops`, and has the deferreds that it drops cancelled rather than detached.
 pub(super) fn cancelling(drops: impl FnOnce()) {
-    struct Restore(bool);
+    struct Restore(Option<frames::FrameMark>);
     impl Drop for Restore {
         fn drop(&mut self) {
             context::with(|context| context.drop_cancels.set(self.0));
         }
     }
+    let mark = frames::mark();
     // Restored by a destructor, as those of the children may panic.
-    let _restore = Restore(context::with(|context| context.drop_cancels.replace(true)));
+    let _restore = Restore(context::with(|context| {
+        context.drop_cancels.replace(Some(mark))
+    }));
     drops();
 }
 

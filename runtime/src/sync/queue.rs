@@ -23,7 +23,7 @@ struct State<T, S> {
     items: S,
     getters: VecDeque<Promise<Item<T>>>,
     putters: VecDeque<(T, Promise<()>)>,
-    joiners: Vec<Promise<()>>,
+    joiners: VecDeque<Promise<()>>,
     /// Items put and not yet reported by `task_done`.
     unfinished: usize,
     /// Items put at all; each is numbered by it.
@@ -319,7 +319,10 @@ fn join<T, S>(shared: &Shared<T, S>) -> Join {
         return Deferred::ready(());
     }
     let (promise, join) = Promise::new();
-    state.joiners.push(promise);
+    let gone = remove_gone(&mut state.joiners, Promise::is_abandoned);
+    state.joiners.push_back(promise);
+    drop(state);
+    drop(gone);
     join
 }
 
@@ -330,7 +333,7 @@ impl<T, S: Store<T>> State<T, S> {
             items: S::default(),
             getters: VecDeque::new(),
             putters: VecDeque::new(),
-            joiners: Vec::new(),
+            joiners: VecDeque::new(),
             unfinished: 0,
             sequence: 0,
         }))
