@@ -43,6 +43,7 @@ enum Kind {
     RunStopped,
     RunClosed,
     NoPeriod,
+    NoThreshold,
     NoThreads,
     PoolShutDown,
     Signal(i32),
@@ -180,6 +181,10 @@ impl Error {
         Kind::NoPeriod.into()
     }
 
+    pub(crate) fn no_threshold() -> Error {
+        Kind::NoThreshold.into()
+    }
+
     pub(crate) fn no_threads() -> Error {
         Kind::NoThreads.into()
     }
@@ -268,6 +273,9 @@ impl fmt::Display for Error {
             }
             Kind::RunClosed => f.write_str("the loop was closed before run_sync's future was done"),
             Kind::NoPeriod => f.write_str("a periodic callback's period is longer than zero"),
+            Kind::NoThreshold => f.write_str(
+                "a blocking threshold is longer than zero; `None` switches the watchdog off",
+            ),
             Kind::NoThreads => f.write_str("a thread pool has one thread at least"),
             Kind::PoolShutDown => f.write_str("the thread pool was shut down"),
             Kind::Signal(signal) => write!(f, "signal {signal} cannot be handled"),

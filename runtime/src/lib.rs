@@ -43,6 +43,8 @@
 //! | run what blocks on another thread | [`run_in_executor`], [`ThreadPool`] |
 //! | connect, listen, read and write | [`net`] |
 //! | see what is alive, and what it waits for | [`dump`], [`live`] |
+//! | hear of what blocks the loop | [`IoLoop::set_blocking_log_threshold`], [`IoLoop::set_blocking_signal_threshold`] |
+//! | measure turns and coroutines | [`IoLoop::set_profiling`], [`IoLoop::profile`] |
 //! | yield tokio's futures | the feature `tokio` |
 //! | await a coroutine elsewhere | [`Handle::run`] |
 //!
@@ -82,11 +84,11 @@ pub use coro::waits::WaitsFor;
 pub use error::{Error, Result};
 pub use executor::{ThreadPool, run_in_executor};
 pub use future::{Moment, Promise, moment};
-pub use inspect::{Dump, dump};
+pub use inspect::{Distribution, Dump, Profile, dump};
 pub use interop::Remote;
 pub use ioloop::{
-    CallbackResult, Handle, Interest, IoLoop, PeriodicCallback, SignalCallback, Signals, Sleep,
-    Timeout, on_signal, sleep, sleep_until,
+    Blocked, BlockingAction, CallbackResult, Handle, Interest, IoLoop, PeriodicCallback,
+    SignalCallback, Signals, Sleep, Timeout, on_signal, sleep, sleep_until,
 };
 pub use process::Subprocess;
 pub use runner::callback::{Callback, CallbackDropped, SendCallback, task, task_send};

@@ -26,6 +26,9 @@ mod traceback;
 /// The tree of the living.
 mod inspect;
 
+/// What blocks a loop, and how long coroutines run.
+mod watchdog;
+
 /// What keeps one coroutine from harming the rest: the budget of yields, the depth of calls.
 mod budget;
 

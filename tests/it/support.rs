@@ -62,8 +62,16 @@ pub(crate) fn live_names() -> Vec<&'static str> {
     names
 }
 
-/// Runs `f` and returns what was logged on this thread meanwhile, each as `LEVEL target: message`.
+/// Runs `f` and returns what was logged on this thread meanwhile, each as `LEVEL target: message`;
+/// without what is for debugging, such as whom a loop abandons when it is closed.
 pub(crate) fn capture_logs<R>(f: impl FnOnce() -> R) -> (R, Vec<String>) {
+    let (result, mut log) = capture_all_logs(f);
+    log.retain(|line| !line.starts_with("DEBUG ") && !line.starts_with("TRACE "));
+    (result, log)
+}
+
+/// As `capture_logs`, with what is for debugging.
+pub(crate) fn capture_all_logs<R>(f: impl FnOnce() -> R) -> (R, Vec<String>) {
     // One subscriber for the process: one that came and went with each call would leave call sites
     // disabled that another thread meets first.
     static INSTALL: Once = Once::new();

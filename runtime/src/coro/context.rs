@@ -7,7 +7,8 @@
 use std::cell::Cell;
 use std::time::Instant;
 
-use super::frames::{FrameKey, FrameMark};
+use super::beacon::Beacon;
+use super::frames::{self, FrameKey, FrameMark};
 use super::site::YieldSite;
 use super::traceback::Traceback;
 use super::waits::WaitsFor;
@@ -22,6 +23,8 @@ pub(crate) struct Context {
     pub(crate) site: Cell<Option<&'static YieldSite>>,
     /// What the future that the yield waits for says that it waits for.
     pub(crate) waits: Cell<WaitsFor>,
+    /// Where the running coroutine is shown, while a watchdog looks.
+    pub(crate) beacon: Cell<Option<&'static Beacon>>,
     /// How many yields may still be passed without a turn.
     budget: Cell<u32>,
     /// Where the stack was when the outermost of the coroutines that are being started was.
@@ -46,6 +49,7 @@ thread_local! {
         Context {
             frame: Cell::new(FrameKey::NONE),
             site: Cell::new(None),
+            beacon: Cell::new(None),
             waits: Cell::new(WaitsFor::Unknown),
             budget: Cell::new(BUDGET),
             stack: Cell::new(None),
@@ -87,6 +91,9 @@ impl Context {
     /// Makes `frame` the running one; the answer restores what was before.
     #[inline]
     pub(crate) fn enter(&self, frame: FrameKey) -> Entered {
+        if let Some(beacon) = self.beacon.get() {
+            show(beacon, frame);
+        }
         Entered {
             frame: self.frame.replace(frame),
             site: self.site.replace(None),
@@ -96,6 +103,9 @@ impl Context {
     /// Undoes `enter` and returns the yield that the left coroutine stands at.
     #[inline]
     pub(crate) fn leave(&self, entered: Entered) -> Option<&'static YieldSite> {
+        if let Some(beacon) = self.beacon.get() {
+            show(beacon, entered.frame);
+        }
         self.frame.set(entered.frame);
         self.site.replace(entered.site)
     }
@@ -183,6 +193,13 @@ impl Context {
         self.stack.set(outer.stack);
         self.budget.set(outer.budget);
     }
+}
+
+/// Shows the frame's coroutine, and the yield that it was last suspended at.
+#[cold]
+pub(crate) fn show(beacon: &Beacon, frame: FrameKey) {
+    let (coroutine, at) = frames::place(frame);
+    beacon.show(coroutine, at);
 }
 
 /// What was running before a frame was entered.

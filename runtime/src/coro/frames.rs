@@ -5,8 +5,9 @@
 //! so that a child whose parent is gone does not find a stranger in the parent's slot.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -63,11 +64,20 @@ struct Frame {
 struct Frames {
     slots: Slab<Frame>,
     serial: u32,
+    /// The run times of those that were measured; beside the frames, so that these stay small.
+    ran: BTreeMap<u32, RunTimes>,
+}
+
+/// How long a coroutine ran.
+#[derive(Clone, Copy, Debug, Default)]
+struct RunTimes {
+    total: Duration,
+    worst: Duration,
 }
 
 thread_local! {
     static FRAMES: RefCell<Frames> = const {
-        RefCell::new(Frames { slots: Slab::new(), serial: 0 })
+        RefCell::new(Frames { slots: Slab::new(), serial: 0, ran: BTreeMap::new() })
     };
 }
 
@@ -118,8 +128,36 @@ pub(crate) fn remove(key: FrameKey) {
             .is_some_and(|f| f.serial == key.serial)
         {
             frames.slots.remove(index);
+            if !frames.ran.is_empty() {
+                frames.ran.remove(&key.index);
+            }
         }
     });
+}
+
+/// Adds a run to the times of a frame that is still there.
+pub(crate) fn ran(key: FrameKey, time: Duration) {
+    FRAMES.with_borrow_mut(|frames| {
+        let frame = frames.slots.get(key.index as usize);
+        if frame.is_some_and(|frame| frame.serial == key.serial) {
+            let times = frames.ran.entry(key.index).or_default();
+            times.total += time;
+            times.worst = times.worst.max(time);
+        }
+    });
+}
+
+/// Returns a frame's coroutine, and the yield that it was last suspended at.
+pub(crate) fn place(key: FrameKey) -> (Option<&'static CoroutineSite>, Option<&'static YieldSite>) {
+    let found = FRAMES.try_with(|frames| {
+        let frames = frames.borrow();
+        let frame = frames.slots.get(key.index as usize)?;
+        (frame.serial == key.serial).then_some((frame.coroutine, frame.at))
+    });
+    match found {
+        Ok(Some((coroutine, at))) => (Some(coroutine), at),
+        _ => (None, None),
+    }
 }
 
 /// How many coroutines of this thread are alive.
@@ -137,6 +175,7 @@ pub struct LiveCoroutine {
     since: Option<Instant>,
     waits: WaitsFor,
     resumes: u32,
+    ran: Option<RunTimes>,
 }
 
 impl LiveCoroutine {
@@ -163,6 +202,18 @@ impl LiveCoroutine {
     /// Returns how often it was suspended.
     pub fn resumes(&self) -> u32 {
         self.resumes
+    }
+
+    /// Returns how long it ran in all its runs that were measured; none if none was.
+    ///
+    /// See [`IoLoop::set_profiling`](crate::IoLoop::set_profiling).
+    pub fn run_time(&self) -> Option<Duration> {
+        self.ran.map(|ran| ran.total)
+    }
+
+    /// Returns how long its longest measured run was.
+    pub fn worst_run_time(&self) -> Option<Duration> {
+        self.ran.map(|ran| ran.worst)
     }
 
     /// True if `other` started this coroutine, or runs it as a scoped one.
@@ -218,7 +269,8 @@ impl fmt::Display for LiveCoroutine {
 /// # IoLoop::clear_current();
 /// ```
 pub fn live() -> Vec<LiveCoroutine> {
-    FRAMES.with_borrow(|frames| {
+    let all = FRAMES.try_with(|frames| {
+        let frames = frames.borrow();
         frames
             .slots
             .iter()
@@ -233,7 +285,10 @@ pub fn live() -> Vec<LiveCoroutine> {
                 since: frame.since,
                 waits: frame.waits,
                 resumes: frame.resumes,
+                ran: frames.ran.get(&(index as u32)).copied(),
             })
             .collect()
-    })
+    });
+    // None are left when the thread is going away.
+    all.unwrap_or_default()
 }

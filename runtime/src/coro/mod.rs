@@ -10,6 +10,7 @@
 //! waker that says whom to tell. The crate's `unsafe` of the coroutine mechanism is in
 //! [`task`] alone.
 
+pub(crate) mod beacon;
 pub(crate) mod cancel;
 pub(crate) mod catch;
 pub(crate) mod context;

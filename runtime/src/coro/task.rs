@@ -37,6 +37,11 @@ pub(crate) trait Resume {
 
     /// Drops the state machine where it stands, without running it.
     fn abandon(&self);
+
+    /// Which coroutine it is, if it is one.
+    fn identity(&self) -> Option<(&'static CoroutineSite, FrameKey)> {
+        None
+    }
 }
 
 pub(crate) struct Task<F: Future, V> {
@@ -255,6 +260,10 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         };
         context::with(|context| context.set_failure(outer_failure));
         finished
+    }
+
+    fn identity(&self) -> Option<(&'static CoroutineSite, FrameKey)> {
+        Some((self.coroutine, self.frame.get()))
     }
 
     fn abandon(&self) {

@@ -128,10 +128,14 @@ impl Dump {
             write!(f, "; for {:.1?}", now.saturating_duration_since(since))?;
         }
         match (count, one.resumes()) {
-            (1, 1) => f.write_str("; suspended once"),
-            (1, n) => write!(f, "; suspended {n} times"),
-            _ => Ok(()),
+            (1, 1) => f.write_str("; suspended once")?,
+            (1, n) => write!(f, "; suspended {n} times")?,
+            _ => {}
         }
+        if let (Some(total), Some(worst), 1) = (one.run_time(), one.worst_run_time(), count) {
+            write!(f, "; ran for {total:.1?}, {worst:.1?} at a time at most")?;
+        }
+        Ok(())
     }
 }
 

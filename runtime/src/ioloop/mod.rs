@@ -20,6 +20,7 @@ mod handlers;
 mod mailbox;
 mod main_loop;
 mod periodic;
+mod profiling;
 pub(crate) mod ready;
 pub(crate) mod replies;
 mod run_sync;
@@ -30,6 +31,7 @@ pub(crate) mod timers;
 mod tokio_context;
 mod turn;
 pub(crate) mod waker;
+mod watchdog;
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -50,19 +52,23 @@ pub use signals::{SignalCallback, Signals, on_signal};
 pub(crate) use sleep::turn_until;
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use timers::Timeout;
+pub use watchdog::{Blocked, BlockingAction};
 
 use crate::coro::context;
 use crate::coro::task::Resume;
 use crate::error::{Error, Result};
+use crate::inspect;
 use callback::{Callback, ErrorHook};
 use clock::Clock;
 use handle::Inbox;
 use handlers::Handlers;
+use profiling::Profiler;
 use ready::Ready;
 use replies::Replies;
 use signals::SignalCallbacks;
 use sources::Sources;
 use timers::{Action, Timers};
+use watchdog::Watch;
 
 /// A thread's event loop: Tornado's `IOLoop` on mio's `Poll`.
 ///
@@ -125,6 +131,10 @@ struct Core {
     told_deadlock: Cell<bool>,
     /// Coroutines resumed since the last poll; bounds how long I/O and timers are left waiting.
     resumes: Cell<u32>,
+    profiler: Profiler,
+    /// When the turn began, while that is measured.
+    turn_start: Cell<Option<Instant>>,
+    watch: Watch,
 }
 
 thread_local! {
@@ -182,6 +192,9 @@ impl IoLoop {
             background_sources: Cell::new(0),
             told_deadlock: Cell::new(false),
             resumes: Cell::new(0),
+            profiler: Profiler::default(),
+            turn_start: Cell::new(None),
+            watch: Watch::default(),
         };
         Ok(IoLoop {
             core: Rc::new(core),
@@ -319,6 +332,13 @@ impl IoLoop {
         drop(removed);
     }
 
+    /// Logs the tree of the thread's living coroutines, at the level of information.
+    ///
+    /// What [`dump`](crate::dump) returns.
+    pub fn log_dump(&self) {
+        tracing::info!(target: "squall", "{}", inspect::dump());
+    }
+
     /// Returns a handle that other threads reach the loop with.
     pub fn handle(&self) -> Handle {
         Handle::new(self.core.inbox.clone())
@@ -426,6 +446,8 @@ impl Core {
             return;
         }
         handle::unregister(self.id);
+        self.watch.end();
+        self.log_abandoned();
         // What is dropped may add more, so each is taken out before it is dropped.
         self.ready.clear();
         drop(self.callbacks.take());
@@ -437,6 +459,19 @@ impl Core {
         drop(self.error_hook.take());
         drop(self.executor.take());
         drop(self.sources.take());
+    }
+}
+
+impl Core {
+    /// Logs what a loop leaves undone.
+    fn log_abandoned(&self) {
+        if tracing::enabled!(target: "squall", tracing::Level::DEBUG) {
+            let abandoned = self.ready.coroutines();
+            if abandoned > 0 {
+                let dump = inspect::dump();
+                tracing::debug!(target: "squall", "the loop is closed, and abandons {abandoned} of its thread's coroutines\n{dump}");
+            }
+        }
     }
 }
 
@@ -466,6 +501,7 @@ impl Running {
         let previous = CURRENT.replace(Some(io_loop.clone()));
         let outer = context::with(|context| context.set_aside());
         io_loop.set_turn_time();
+        io_loop.begin_watch();
         Ok(Running {
             io_loop: io_loop.clone(),
             previous,
@@ -479,6 +515,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.io_loop.core.running.set(false);
         context::with(|context| context.restore(&self.outer));
+        self.io_loop.end_watch(self.previous.as_ref());
         let own = CURRENT.replace(self.previous.take());
         drop(own);
     }

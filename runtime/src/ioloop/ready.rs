@@ -106,6 +106,16 @@ impl Ready {
         }
     }
 
+    /// How many coroutines have a slot.
+    pub(super) fn coroutines(&self) -> usize {
+        let slots = self.slots.borrow();
+        let is_coroutine = |slot: &Slot| match slot {
+            Slot::Runnable { runnable, .. } => runnable.identity().is_some(),
+            Slot::Relay { .. } => false,
+        };
+        slots.iter().filter(|(_, slot)| is_coroutine(slot)).count()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.queue.borrow().len()
     }

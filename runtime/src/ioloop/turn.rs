@@ -103,7 +103,7 @@ impl IoLoop {
                 break;
             };
             context::with(|context| context.refill());
-            if task.resume(&self.waker(key)) {
+            if self.resume(key, &*task) {
                 self.core.ready.remove(key);
             }
         }
@@ -117,16 +117,21 @@ impl IoLoop {
 
     /// Asks the system what is ready; waits only if nothing else can be done.
     fn poll_io(&self) -> io::Result<()> {
+        self.measure_turn();
         let Some(timeout) = self.poll_timeout() else {
+            self.begin_turn();
             return Ok(());
         };
         // Made anew if a panic left the last turn before they were put back.
         let events = self.core.events.take();
         let mut events = events.unwrap_or_else(|| mio::Events::with_capacity(EVENTS));
+        self.show_rest();
         let polled = self.core.clock.spending(timeout, || {
             self.core.poll.borrow_mut().poll(&mut events, timeout)
         });
         self.core.inbox.mailbox().awake();
+        self.show_work();
+        self.begin_turn();
         self.set_turn_time();
         for event in &events {
             self.dispatch(event);

@@ -59,7 +59,7 @@ fn launch(io_loop: &IoLoop, runnable: Rc<dyn Resume>) {
         return;
     }
     context::with(|context| context.stack.set(Some(outermost.unwrap_or(here))));
-    let finished = runnable.resume(&io_loop.waker(slot));
+    let finished = io_loop.resume(slot, &*runnable);
     context::with(|context| context.stack.set(outermost));
     if finished {
         io_loop.ready().remove(slot);
