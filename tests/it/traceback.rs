@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use squall::sync::{Lock, Queue};
 use squall::{
-    Deferred, IoLoop, LiveCoroutine, Promise, Traceback, catch_panic, live, moment, sleep,
-    take_traceback, yield_,
+    Deferred, IoLoop, LiveCoroutine, Promise, Traceback, catch_panic, live, moment,
+    run_in_executor, sleep, take_traceback, with_timeout, yield_,
 };
 
 use crate::support::{Trace, capture_logs, live_names, run};
@@ -535,6 +536,117 @@ fn every_spelling_of_a_yield_has_its_place_and_text() {
             ("keyword", KEYWORD, After(KEYWORD, 47, "moment()")),
         ])
     );
+}
+
+// What the way begins with: each source of a failure, in a coroutine that waits for it.
+
+#[test]
+fn trace_of_a_panic_in_the_executor_shows_the_yield_that_waited() {
+    const LINE: u32 = line!() + 2;
+    #[squall::coroutine]
+    fn computes() -> Result<u32, String> {
+        let call = run_in_executor(|| -> u32 { panic!("in a thread") });
+        yield_!(call).map_err(|error| error.to_string())
+    }
+    let log = log_of(computes);
+    assert_eq!(log.len(), 1, "{log:?}");
+    let begin = "ERROR squall: panic in coroutine `computes` was never retrieved: in a thread\n";
+    let text = log[0]
+        .strip_prefix(begin)
+        .unwrap_or_else(|| panic!("{log:?}"));
+    let own = traceback(&[("computes", LINE, At(LINE + 2, 9, "call"))]);
+    assert!(text.starts_with(&own), "{text}");
+    assert!(
+        text[own.len()..].starts_with("\n  squall::executor::"),
+        "{text}"
+    );
+}
+
+#[test]
+fn trace_of_an_error_that_came_through_a_promise_begins_where_it_was_taken() {
+    const LINE: u32 = line!() + 2;
+    #[squall::coroutine]
+    fn takes(promised: Deferred<Result<u32, String>>) -> Result<u32, String> {
+        yield_!(promised)
+    }
+    let text = traceback_of(|| {
+        let (promise, promised) = Promise::new();
+        IoLoop::current().add_callback(move || promise.set_result(Err("bad".to_owned())));
+        takes(promised)
+    });
+    assert_eq!(
+        text,
+        traceback(&[("takes", LINE, After(LINE + 1, 9, "promised"))])
+    );
+}
+
+#[test]
+fn trace_of_a_dropped_promise_shows_the_yield_that_waited() {
+    const LINE: u32 = line!() + 2;
+    #[squall::coroutine]
+    fn takes(promised: Deferred<u32>) -> u32 {
+        yield_!(promised)
+    }
+    let log = log_of(|| {
+        let (promise, promised) = Promise::new();
+        IoLoop::current().add_callback(move || drop(promise));
+        takes(promised)
+    });
+    let message = "a Promise was dropped without a result";
+    let entries = [("takes", LINE, After(LINE + 1, 9, "promised"))];
+    assert_eq!(log, [untaken_panic("takes", message, &entries)]);
+}
+
+#[test]
+fn trace_of_an_error_out_of_a_queue_begins_where_it_was_got() {
+    const LINE: u32 = line!() + 2;
+    #[squall::coroutine]
+    fn gets(queue: Queue<Result<u32, String>>) -> Result<u32, String> {
+        yield_!(queue.get())
+    }
+    let text = traceback_of(|| {
+        let queue = Queue::new();
+        let putter = queue.clone();
+        IoLoop::current().add_callback(move || drop(putter.put(Err("bad".to_owned()))));
+        gets(queue)
+    });
+    assert_eq!(
+        text,
+        traceback(&[("gets", LINE, After(LINE + 1, 9, "queue.get()"))])
+    );
+}
+
+#[test]
+fn trace_of_a_time_out_shows_the_yield_that_was_late() {
+    const LINE: u32 = line!() + 2;
+    #[squall::coroutine]
+    fn waits() -> Result<u32, String> {
+        let (_promise, late) = Promise::new();
+        let limited = with_timeout(Duration::from_secs(1), late);
+        yield_!(limited).map_err(|error| error.to_string())
+    }
+    assert_eq!(
+        traceback_of(waits),
+        traceback(&[("waits", LINE, After(LINE + 3, 9, "limited"))])
+    );
+}
+
+#[test]
+fn trace_of_a_failure_with_a_lock_held_shows_the_way_and_frees_the_lock() {
+    const LINE: u32 = line!() + 2;
+    #[squall::coroutine]
+    fn holds(lock: Lock) -> Result<u32, String> {
+        let _held = yield_!(lock.acquire());
+        yield_!(deep("bad"))
+    }
+    let lock = Lock::new();
+    let text = traceback_of(|| holds(lock.clone()));
+    let entries = [
+        ("holds", LINE, At(LINE + 2, 9, "deep(\"bad\")")),
+        deep_entry(),
+    ];
+    assert_eq!(text, traceback(&entries));
+    run(|| async { drop(lock.acquire().await) });
 }
 
 // What does not belong to the way.

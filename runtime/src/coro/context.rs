@@ -91,9 +91,6 @@ impl Context {
     /// Makes `frame` the running one; the answer restores what was before.
     #[inline]
     pub(crate) fn enter(&self, frame: FrameKey) -> Entered {
-        if let Some(beacon) = self.beacon.get() {
-            show(beacon, frame);
-        }
         Entered {
             frame: self.frame.replace(frame),
             site: self.site.replace(None),
@@ -103,11 +100,19 @@ impl Context {
     /// Undoes `enter` and returns the yield that the left coroutine stands at.
     #[inline]
     pub(crate) fn leave(&self, entered: Entered) -> Option<&'static YieldSite> {
-        if let Some(beacon) = self.beacon.get() {
-            show(beacon, entered.frame);
-        }
         self.frame.set(entered.frame);
         self.site.replace(entered.site)
+    }
+
+    /// Shows a frame's coroutine to a watchdog, if one looks, and the yield that it was last
+    /// suspended at.
+    ///
+    /// Not a part of `enter`, so that a resume that nobody watches pays nothing for it.
+    #[inline]
+    pub(crate) fn show(&self, frame: FrameKey) {
+        if let Some(beacon) = self.beacon.get() {
+            show(beacon, frame);
+        }
     }
 
     /// Fills the budget, as each resume by the loop does.
@@ -195,9 +200,8 @@ impl Context {
     }
 }
 
-/// Shows the frame's coroutine, and the yield that it was last suspended at.
 #[cold]
-pub(crate) fn show(beacon: &Beacon, frame: FrameKey) {
+fn show(beacon: &Beacon, frame: FrameKey) {
     let (coroutine, at) = frames::place(frame);
     beacon.show(coroutine, at);
 }

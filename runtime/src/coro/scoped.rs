@@ -120,6 +120,7 @@ impl<'a> Running<'a> {
             if registered.frame == FrameKey::NONE {
                 registered.frame = frames::insert(registered.coroutine, context.frame.get());
             }
+            context.show(registered.frame);
             Some(context.enter(registered.frame))
         });
         Running {
@@ -130,7 +131,11 @@ impl<'a> Running<'a> {
 
     fn suspend<T>(mut self) -> Poll<T> {
         if let Some(entered) = self.entered.take() {
-            let at = context::with(|context| context.leave(entered));
+            let at = context::with(|context| {
+                let at = context.leave(entered);
+                context.show(context.frame.get());
+                at
+            });
             frames::suspend(self.registered.frame, at);
         }
         Poll::Pending
@@ -147,6 +152,7 @@ impl<'a> Running<'a> {
         };
         context::with(|context| {
             let at = context.leave(entered);
+            context.show(context.frame.get());
             let traceback = context.take_failure();
             if failed {
                 let coroutine = self.registered.coroutine;

@@ -131,6 +131,8 @@ struct Core {
     told_deadlock: Cell<bool>,
     /// Coroutines resumed since the last poll; bounds how long I/O and timers are left waiting.
     resumes: Cell<u32>,
+    /// True while resumes are measured or watched.
+    is_observed: Cell<bool>,
     profiler: Profiler,
     /// When the turn began, while that is measured.
     turn_start: Cell<Option<Instant>>,
@@ -192,6 +194,7 @@ impl IoLoop {
             background_sources: Cell::new(0),
             told_deadlock: Cell::new(false),
             resumes: Cell::new(0),
+            is_observed: Cell::new(false),
             profiler: Profiler::default(),
             turn_start: Cell::new(None),
             watch: Watch::default(),

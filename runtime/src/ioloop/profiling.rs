@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use super::IoLoop;
 use super::clock::real_now;
 use super::ready::SlotKey;
-use crate::coro::frames;
 use crate::coro::task::Resume;
+use crate::coro::{context, frames};
 use crate::inspect::{Histograms, Profile};
 
 #[derive(Default)]
@@ -42,6 +42,7 @@ impl IoLoop {
     /// ```
     pub fn set_profiling(&self, on: bool) {
         self.core.profiler.on.set(on);
+        self.observe();
     }
 
     /// Returns what was measured since the loop was made; see [`set_profiling`](Self::set_profiling).
@@ -49,26 +50,39 @@ impl IoLoop {
         self.core.profiler.histograms.borrow().profile()
     }
 
-    /// Runs what is runnable, with its times if they are measured. True at its end.
+    /// Runs what is runnable, and looks on if that was asked for. True at its end.
     #[inline]
     pub(crate) fn resume(&self, slot: SlotKey, runnable: &dyn Resume) -> bool {
-        if self.core.profiler.on.get() {
-            return self.resume_measured(slot, runnable);
+        if self.core.is_observed.get() {
+            return self.resume_observed(slot, runnable);
         }
         runnable.resume(&self.waker(slot))
     }
 
     #[cold]
-    fn resume_measured(&self, slot: SlotKey, runnable: &dyn Resume) -> bool {
-        let start = real_now();
+    #[inline(never)]
+    fn resume_observed(&self, slot: SlotKey, runnable: &dyn Resume) -> bool {
+        let identity = runnable.identity();
+        if let Some((_, frame)) = identity {
+            context::with(|context| context.show(frame));
+        }
+        let start = self.core.profiler.on.get().then(real_now);
         let finished = runnable.resume(&self.waker(slot));
-        let time = real_now().saturating_duration_since(start);
-        if let Some((coroutine, frame)) = runnable.identity() {
+        if let (Some(start), Some((coroutine, frame))) = (start, identity) {
+            let time = real_now().saturating_duration_since(start);
             frames::ran(frame, time);
             let mut histograms = self.core.profiler.histograms.borrow_mut();
             histograms.record_run(coroutine, time);
         }
+        // Whoever started it goes on.
+        context::with(|context| context.show(context.frame.get()));
         finished
+    }
+
+    /// Has resumes look whether they are measured or watched.
+    pub(super) fn observe(&self) {
+        let core = &self.core;
+        (core.is_observed).set(core.profiler.on.get() || core.watch.is_on());
     }
 
     /// Notes how long the turn took up to its poll, if that is measured.

@@ -184,6 +184,7 @@ impl IoLoop {
             self.core.watch.beacon.set(Some(beacon));
             self.show_if_running(beacon);
         }
+        self.observe();
         Ok(())
     }
 
@@ -195,7 +196,7 @@ impl IoLoop {
             beacon.work();
             context::with(|context| {
                 context.beacon.set(Some(beacon));
-                context::show(beacon, context.frame.get());
+                context.show(context.frame.get());
             });
         }
     }
@@ -209,6 +210,7 @@ impl IoLoop {
             watch
                 .beacon
                 .set(begin(DEFAULT_THRESHOLD, BlockingAction::Log).ok());
+            self.observe();
         }
         self.show_work();
         context::with(|context| context.beacon.set(watch.beacon.get()));
@@ -246,6 +248,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    pub(super) fn is_on(&self) -> bool {
+        self.beacon.get().is_some()
+    }
+
     /// Ends the watch. Harmless if there is none.
     pub(super) fn end(&self) {
         let Some(beacon) = self.beacon.take() else {
