@@ -19,6 +19,8 @@ const BUDGET: u32 = 128;
 pub(crate) struct Context {
     /// The frame of the coroutine that runs now.
     pub(crate) frame: Cell<FrameKey>,
+    /// The serial number of the frame that was made last.
+    pub(crate) serial: Cell<u32>,
     /// The yield that the running coroutine came to last.
     pub(crate) site: Cell<Option<&'static YieldSite>>,
     /// What the future that the yield waits for says that it waits for.
@@ -48,6 +50,7 @@ thread_local! {
     static CONTEXT: Context = const {
         Context {
             frame: Cell::new(FrameKey::NONE),
+            serial: Cell::new(0),
             site: Cell::new(None),
             beacon: Cell::new(None),
             waits: Cell::new(WaitsFor::Unknown),

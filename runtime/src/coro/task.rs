@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
-use super::frames::{self, FrameKey, FrameMark};
+use super::frames::{Frame, FrameMark};
 use super::local::Locals;
 use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
 use super::return_value;
@@ -38,16 +38,15 @@ pub(crate) trait Resume {
     /// Drops the state machine where it stands, without running it.
     fn abandon(&self);
 
-    /// Which coroutine it is, if it is one.
-    fn identity(&self) -> Option<(&'static CoroutineSite, FrameKey)> {
+    /// The frame of the coroutine, if it is one.
+    fn frame(&self) -> Option<&Frame> {
         None
     }
 }
 
 pub(crate) struct Task<F: Future, V> {
-    coroutine: &'static CoroutineSite,
+    frame: Frame,
     view: V,
-    frame: Cell<FrameKey>,
     /// True once the `Deferred` is gone: nobody will take the outcome.
     detached: Cell<bool>,
     /// True if an error that nobody takes is not to be logged.
@@ -81,17 +80,16 @@ enum Stage<F: Future> {
 }
 
 impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
-    /// Makes a task with a frame under `parent`. It does not run yet.
+    /// Makes a task for the slot, under the coroutine that runs now. It does not run yet.
     pub(crate) fn new(
         coroutine: &'static CoroutineSite,
         view: V,
-        parent: FrameKey,
+        slot: u32,
         future: F,
     ) -> Rc<Self> {
         Rc::new(Task {
-            coroutine,
+            frame: Frame::new(coroutine, slot),
             view,
-            frame: Cell::new(frames::insert(coroutine, parent)),
             detached: Cell::new(false),
             silenced: Cell::new(false),
             cancel: Cell::new(Cancel::No),
@@ -117,7 +115,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
             Err(panic) => {
-                let ended = return_value::take(panic, self.coroutine);
+                let ended = return_value::take(panic, self.frame.coroutine);
                 if let Err(panic) = &ended
                     && let Some(mend) = explain(panic_message(panic))
                 {
@@ -160,7 +158,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Finished(outcome)));
         drop(stage);
         if let Err(panic) = dropped {
-            let (name, message) = (self.coroutine.name, panic_message(&panic));
+            let (name, message) = (self.frame.coroutine.name, panic_message(&panic));
             tracing::error!(target: "squall", "panic while coroutine `{name}` was dropped: {message}");
         }
         if let Some(waiter) = self.waiter.take() {
@@ -186,7 +184,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     #[cold]
     fn report(&self) {
         if catch_unwind(AssertUnwindSafe(|| self.log_failure())).is_err() {
-            let name = self.coroutine.name;
+            let name = self.frame.coroutine.name;
             tracing::error!(target: "squall", "a failure of coroutine `{name}` was never retrieved, and panicked while it was logged or dropped");
         }
     }
@@ -198,7 +196,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         let Some(traceback) = &outcome.traceback else {
             return;
         };
-        let name = self.coroutine.name;
+        let name = self.frame.coroutine.name;
         match &outcome.value {
             Ok(_) if self.silenced.get() => {}
             Ok(value) => {
@@ -218,7 +216,6 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
 
 impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
-        let frame = self.frame.get();
         let cancel = self.cancel.get() == Cancel::Asked;
         if cancel {
             // Asked again if it cannot be told; a further call meanwhile asks anew.
@@ -228,7 +225,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             let outer_cancelling = context.cancelling.replace(cancel);
             self.locals.exchange(context);
             (
-                context.enter(frame),
+                context.enter(self.frame.key),
                 context.take_failure(),
                 outer_cancelling,
             )
@@ -246,14 +243,15 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         let finished = match polled {
             Poll::Pending => {
                 self.own.get_or_init(|| waker.clone());
-                frames::suspend(frame, at);
-                context::with(|context| context.set_failure(None));
+                context::with(|context| {
+                    self.frame.suspend(context, at);
+                    context.set_failure(None);
+                });
                 false
             }
             Poll::Ready(value) => {
-                frames::remove(frame);
                 self.locals.clear();
-                let coroutine = self.coroutine;
+                let coroutine = self.frame.coroutine;
                 self.finish(value, TraceFrame { coroutine, at });
                 true
             }
@@ -262,8 +260,8 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         finished
     }
 
-    fn identity(&self) -> Option<(&'static CoroutineSite, FrameKey)> {
-        Some((self.coroutine, self.frame.get()))
+    fn frame(&self) -> Option<&Frame> {
+        Some(&self.frame)
     }
 
     fn abandon(&self) {
@@ -272,7 +270,6 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             return;
         }
         let message = "the loop was closed before the coroutine was done";
-        frames::remove(self.frame.get());
         self.end(Outcome {
             value: Err(Box::new(message)),
             // Without a traceback it is not reported: whoever closes a loop knows.
@@ -297,7 +294,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
                     _ => cx.waker().clone(),
                 };
                 self.waiter.set(Some(waiter));
-                context::waits_for(WaitsFor::Coroutine(self.frame.get().number()));
+                context::waits_for(WaitsFor::Coroutine(self.frame.key.number()));
                 Poll::Pending
             }
         }
@@ -323,7 +320,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
     }
 
     fn is_before(&self, mark: FrameMark) -> bool {
-        self.frame.get().is_before(mark)
+        self.frame.key.is_before(mark)
     }
 
     fn detach(&self) {
@@ -332,11 +329,5 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
         if self.is_done() {
             self.report();
         }
-    }
-}
-
-impl<F: Future, V> Drop for Task<F, V> {
-    fn drop(&mut self) {
-        frames::remove(self.frame.get());
     }
 }

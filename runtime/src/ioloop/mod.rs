@@ -55,6 +55,7 @@ pub use timers::Timeout;
 pub use watchdog::{Blocked, BlockingAction};
 
 use crate::coro::context;
+use crate::coro::frames::{self, Frame, Roll, RunTimes};
 use crate::coro::task::Resume;
 use crate::error::{Error, Result};
 use crate::inspect;
@@ -199,9 +200,10 @@ impl IoLoop {
             turn_start: Cell::new(None),
             watch: Watch::default(),
         };
-        Ok(IoLoop {
-            core: Rc::new(core),
-        })
+        let core = Rc::new(core);
+        let roll: Rc<dyn Roll> = core.clone();
+        frames::enroll(Rc::downgrade(&roll));
+        Ok(IoLoop { core })
     }
 
     /// Returns the thread's current loop; makes one if there is none.
@@ -469,12 +471,23 @@ impl Core {
     /// Logs what a loop leaves undone.
     fn log_abandoned(&self) {
         if tracing::enabled!(target: "squall", tracing::Level::DEBUG) {
-            let abandoned = self.ready.coroutines();
+            let mut abandoned = 0;
+            self.ready.each_frame(&mut |_| abandoned += 1);
             if abandoned > 0 {
                 let dump = inspect::dump();
                 tracing::debug!(target: "squall", "the loop is closed, and abandons {abandoned} of its thread's coroutines\n{dump}");
             }
         }
+    }
+}
+
+impl Roll for Core {
+    fn each_frame(&self, f: &mut dyn FnMut(&Frame, Option<RunTimes>)) {
+        (self.ready).each_frame(&mut |frame| f(frame, self.profiler.ran(frame.key)));
+    }
+
+    fn frame_in(&self, slot: u32, f: &mut dyn FnMut(&Frame)) {
+        self.ready.frame_in(ready::SlotKey(slot), f);
     }
 }
 

@@ -16,11 +16,18 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::waker::{self, WakeId};
+use crate::coro::frames::Frame;
 use crate::coro::task::Resume;
 
 /// The number of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotKey(pub(super) u32);
+
+impl SlotKey {
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Ready {
@@ -34,13 +41,14 @@ enum Slot {
         /// True while the slot is on the queue.
         queued: bool,
     },
-    Relay {
-        parent: Waker,
-        /// The children that were woken since the list was last polled. Boxed, so that the slots of
-        /// coroutines stay small.
-        #[allow(clippy::box_collection)]
-        woken: Option<Box<Vec<u32>>>,
-    },
+    // Boxed, so that the slots of coroutines stay small.
+    Relay(Box<Relay>),
+}
+
+struct Relay {
+    parent: Waker,
+    /// The children that were woken since the list was last polled.
+    woken: Vec<u32>,
 }
 
 impl Ready {
@@ -52,14 +60,18 @@ impl Ready {
     }
 
     pub(crate) fn insert_relay(&self, parent: Waker) -> SlotKey {
-        self.insert_slot(Slot::Relay {
-            parent,
-            woken: None,
-        })
+        let woken = Vec::new();
+        self.insert_slot(Slot::Relay(Box::new(Relay { parent, woken })))
+    }
+
+    /// The slot that the next one inserted gets.
+    pub(crate) fn next_slot(&self) -> SlotKey {
+        SlotKey(self.slots.borrow().vacant_key() as u32)
     }
 
     fn insert_slot(&self, slot: Slot) -> SlotKey {
         let mut slots = self.slots.borrow_mut();
+        make_room(&mut slots);
         // Looked at first, so that one that is refused takes no slot.
         assert!(
             slots.vacant_key() < waker::MAX_SLOTS,
@@ -85,9 +97,9 @@ impl Ready {
                 }
                 return;
             }
-            Some(Slot::Relay { parent, woken }) => {
-                woken.get_or_insert_default().push(child);
-                parent.clone()
+            Some(Slot::Relay(relay)) => {
+                relay.woken.push(child);
+                relay.parent.clone()
             }
             None => return,
         };
@@ -96,24 +108,27 @@ impl Ready {
 
     /// Makes a relay's wakes go to `parent`, and moves its woken children to `into`.
     pub(crate) fn relay(&self, key: SlotKey, parent: &Waker, into: &mut Vec<u32>) {
-        if let Some(Slot::Relay { parent: old, woken }) =
-            self.slots.borrow_mut().get_mut(key.0 as usize)
-        {
-            old.clone_from(parent);
-            if let Some(woken) = woken {
-                into.append(woken);
+        if let Some(Slot::Relay(relay)) = self.slots.borrow_mut().get_mut(key.0 as usize) {
+            relay.parent.clone_from(parent);
+            into.append(&mut relay.woken);
+        }
+    }
+
+    /// Calls `f` with the frame of each coroutine.
+    pub(super) fn each_frame(&self, f: &mut dyn FnMut(&Frame)) {
+        for (_, slot) in self.slots.borrow().iter() {
+            if let Some(frame) = slot.frame() {
+                f(frame);
             }
         }
     }
 
-    /// How many coroutines have a slot.
-    pub(super) fn coroutines(&self) -> usize {
+    /// Calls `f` with the frame of the coroutine in the slot.
+    pub(super) fn frame_in(&self, key: SlotKey, f: &mut dyn FnMut(&Frame)) {
         let slots = self.slots.borrow();
-        let is_coroutine = |slot: &Slot| match slot {
-            Slot::Runnable { runnable, .. } => runnable.identity().is_some(),
-            Slot::Relay { .. } => false,
-        };
-        slots.iter().filter(|(_, slot)| is_coroutine(slot)).count()
+        if let Some(frame) = slots.get(key.0 as usize).and_then(Slot::frame) {
+            f(frame);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -138,19 +153,34 @@ impl Ready {
         }
     }
 
-    /// Drops every coroutine where it stands.
+    /// Drops every coroutine where it stands, also those that destructors start meanwhile.
     pub(super) fn clear(&self) {
-        loop {
-            let slots = std::mem::take(&mut *self.slots.borrow_mut());
-            if slots.is_empty() {
-                return;
-            }
-            for (_, slot) in slots {
-                if let Slot::Runnable { runnable, .. } = slot {
+        while !self.slots.borrow().is_empty() {
+            let slots = self.slots.borrow().capacity();
+            for index in 0..slots {
+                let slot = self.slots.borrow_mut().try_remove(index);
+                if let Some(Slot::Runnable { runnable, .. }) = slot {
                     runnable.abandon();
                 }
             }
         }
+    }
+}
+
+impl Slot {
+    fn frame(&self) -> Option<&Frame> {
+        match self {
+            Slot::Runnable { runnable, .. } => runnable.frame(),
+            Slot::Relay(_) => None,
+        }
+    }
+}
+
+/// Has a slab that is full grow by a quarter: many of these are as large as they ever were, and
+/// doubling would leave a third of it all empty.
+pub(super) fn make_room<T>(slab: &mut Slab<T>) {
+    if slab.len() == slab.capacity() {
+        slab.reserve_exact((slab.len() / 4).max(16));
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::callback::Callback;
+use super::ready::make_room;
 
 /// Names a timer, for [`IoLoop::remove_timeout`](crate::IoLoop::remove_timeout).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +73,11 @@ impl Timers {
     pub(crate) fn insert(&mut self, deadline: Instant, action: Action) -> Timeout {
         self.sequence += 1;
         let sequence = self.sequence;
+        make_room(&mut self.actions);
+        if self.deadlines.len() == self.deadlines.capacity() {
+            self.deadlines
+                .reserve_exact((self.deadlines.len() / 4).max(16));
+        }
         let slot = self.actions.insert((sequence, action));
         let slot = u32::try_from(slot).expect("fewer than 2^32 timers are set");
         let timeout = Timeout { sequence, slot };
