@@ -5,11 +5,11 @@
 //! leaving restores what was there, so that coroutines started inside coroutines nest.
 
 use std::cell::Cell;
-use std::time::Instant;
 
 use super::beacon::Beacon;
 use super::frames::{self, FrameKey, FrameMark};
 use super::site::YieldSite;
+use super::tick::Tick;
 use super::traceback::Traceback;
 use super::waits::WaitsFor;
 
@@ -43,7 +43,7 @@ pub(crate) struct Context {
     /// at this mark, but none that the destructors start.
     pub(crate) drop_cancels: Cell<Option<FrameMark>>,
     /// When the loop's current turn took the time; frames are dated by it.
-    pub(crate) now: Cell<Option<Instant>>,
+    pub(crate) now: Cell<Option<Tick>>,
 }
 
 thread_local! {
@@ -76,7 +76,7 @@ pub(crate) fn waits_for(what: WaitsFor) {
 
 /// Notes that a time is waited for, unless something else is: then it is that one's time-out.
 #[inline]
-pub(crate) fn waits_for_time(deadline: Instant) {
+pub(crate) fn waits_for_time(deadline: Tick) {
     CONTEXT.with(|context| {
         if context.waits.get() == WaitsFor::Unknown {
             context.waits.set(WaitsFor::Time(deadline));
@@ -171,7 +171,7 @@ impl Context {
 
 /// What a loop that runs inside another one's coroutine must not see, and must not change.
 pub(crate) struct Outer {
-    now: Option<Instant>,
+    now: Option<Tick>,
     cancelling: bool,
     shielded: bool,
     drop_cancels: Option<FrameMark>,

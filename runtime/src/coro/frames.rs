@@ -15,6 +15,7 @@ use slab::Slab;
 
 use super::context;
 use super::site::{CoroutineSite, YieldSite};
+use super::tick::Tick;
 use super::waits::WaitsFor;
 
 /// Names one frame of this thread for as long as it lives.
@@ -79,7 +80,7 @@ pub(crate) struct Frame {
     parent: FrameKey,
     resumes: Cell<u32>,
     at: Cell<Option<&'static YieldSite>>,
-    since: Cell<Option<Instant>>,
+    since: Cell<Option<Tick>>,
     waits: Cell<WaitsFor>,
 }
 
@@ -230,7 +231,7 @@ pub struct LiveCoroutine {
     parent: FrameKey,
     coroutine: &'static CoroutineSite,
     at: Option<&'static YieldSite>,
-    since: Option<Instant>,
+    since: Option<Tick>,
     waits: WaitsFor,
     resumes: u32,
     ran: Option<RunTimes>,
@@ -249,7 +250,7 @@ impl LiveCoroutine {
 
     /// Returns the time of the turn in which it came to wait there.
     pub fn since(&self) -> Option<Instant> {
-        self.since
+        self.since.map(Instant::from)
     }
 
     /// Returns what it waits for there.

@@ -87,7 +87,10 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         slot: u32,
         future: F,
     ) -> Rc<Self> {
-        Rc::new(Task {
+        // Written where it stays: to be built first and then moved would copy all of it.
+        let mut block = Rc::new_uninit();
+        let task = Rc::get_mut(&mut block).expect("nobody else has it yet");
+        task.write(Task {
             frame: Frame::new(coroutine, slot),
             view,
             detached: Cell::new(false),
@@ -97,7 +100,9 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
             own: OnceCell::new(),
             waiter: Cell::new(None),
             stage: RefCell::new(Stage::Running(future)),
-        })
+        });
+        // SAFETY: it was written in the line above.
+        unsafe { block.assume_init() }
     }
 
     /// Polls the state machine; a panic is an end like any other, and a `Return` is a value.

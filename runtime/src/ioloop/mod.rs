@@ -57,6 +57,7 @@ pub use watchdog::{Blocked, BlockingAction};
 use crate::coro::context;
 use crate::coro::frames::{self, Frame, Roll, RunTimes};
 use crate::coro::task::Resume;
+use crate::coro::tick::Tick;
 use crate::error::{Error, Result};
 use crate::inspect;
 use callback::{Callback, ErrorHook};
@@ -171,7 +172,7 @@ impl IoLoop {
         let registry = poll.registry().try_clone()?;
         let waker = mio::Waker::new(&registry, turn::INBOX)?;
         let (id, inbox) = handle::register(waker)?;
-        let timers = RefCell::new(Timers::new(clock.now()));
+        let timers = RefCell::new(Timers::default());
         let core = Core {
             id,
             clock,
@@ -309,9 +310,13 @@ impl IoLoop {
 
     /// Returns the time that the current turn began with, without asking the clock.
     pub fn turn_time(&self) -> Instant {
+        self.turn_tick().into()
+    }
+
+    pub(crate) fn turn_tick(&self) -> Tick {
         // The context's time is that of the loop that runs.
         let turn = context::with(|context| context.now.get()).filter(|_| self.core.running.get());
-        turn.unwrap_or_else(|| self.time())
+        turn.unwrap_or_else(|| self.time().into())
     }
 
     /// Calls `callback` at `deadline`, from the loop.
@@ -322,7 +327,7 @@ impl IoLoop {
         if self.core.closed.get() {
             return Timeout::NONE;
         }
-        self.insert_timer(deadline, Action::Call(Box::new(callback)))
+        self.insert_timer(deadline.into(), Action::Call(Box::new(callback)))
     }
 
     /// Calls `callback` after `delay`, from the loop.
@@ -365,7 +370,7 @@ impl IoLoop {
         now.checked_add(delay).unwrap_or_else(|| now + far)
     }
 
-    pub(crate) fn insert_timer(&self, deadline: Instant, action: Action) -> Timeout {
+    pub(crate) fn insert_timer(&self, deadline: Tick, action: Action) -> Timeout {
         self.core.timers.borrow_mut().insert(deadline, action)
     }
 

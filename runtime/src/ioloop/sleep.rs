@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::timers::{Action, Timeout};
 use super::{IoLoop, WeakLoop};
 use crate::coro::context;
+use crate::coro::tick::Tick;
 
 /// Returns a future that is done after `duration`: Tornado's `gen.sleep`.
 ///
@@ -31,7 +32,7 @@ use crate::coro::context;
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
     super::with_current(|io_loop| {
-        let mut sleep = Sleep::new(io_loop, io_loop.deadline_after(duration));
+        let mut sleep = Sleep::new(io_loop, io_loop.deadline_after(duration).into());
         sleep.passes_a_turn = duration.is_zero();
         sleep
     })
@@ -46,7 +47,7 @@ pub(crate) fn turn_until(deadline: Instant) -> Sleep {
 
 /// Returns a future that is done at `deadline`, a point of [`IoLoop::time`].
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    super::with_current(|io_loop| Sleep::new(io_loop, deadline))
+    super::with_current(|io_loop| Sleep::new(io_loop, deadline.into()))
 }
 
 /// See [`sleep`].
@@ -58,7 +59,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 #[derive(Debug)]
 pub struct Sleep {
     io_loop: WeakLoop,
-    deadline: Instant,
+    deadline: Tick,
     timer: Option<Timer>,
     /// True for a sleep that has not been polled, and is there to let others run if it has no time.
     passes_a_turn: bool,
@@ -68,11 +69,11 @@ pub struct Sleep {
 #[derive(Clone, Copy, Debug)]
 struct Timer {
     timeout: Timeout,
-    set_for: Instant,
+    set_for: Tick,
 }
 
 impl Sleep {
-    fn new(io_loop: &IoLoop, deadline: Instant) -> Sleep {
+    fn new(io_loop: &IoLoop, deadline: Tick) -> Sleep {
         Sleep {
             io_loop: io_loop.downgrade(),
             deadline,
@@ -83,7 +84,7 @@ impl Sleep {
 
     /// Returns when it is done.
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.deadline.into()
     }
 
     /// Moves the deadline.
@@ -91,6 +92,7 @@ impl Sleep {
     /// To move it on costs a store: the timer that is set stays, and sets itself anew when it runs
     /// too early. So a time-out that every request puts off is cheap.
     pub fn reset(&mut self, deadline: Instant) {
+        let deadline = deadline.into();
         self.deadline = deadline;
         if let Some(timer) = self.timer
             && timer.set_for > deadline
@@ -124,7 +126,7 @@ impl Future for Sleep {
                 self.timer = None;
                 return Poll::Ready(());
             }
-            _ if self.deadline <= io_loop.turn_time() && !self.passes_a_turn => {
+            _ if self.deadline <= io_loop.turn_tick() && !self.passes_a_turn => {
                 return Poll::Ready(());
             }
             _ => {}

@@ -10,12 +10,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::task::Waker;
-use std::time::{Duration, Instant};
 
 use slab::Slab;
 
 use super::callback::Callback;
 use super::ready::make_room;
+use crate::coro::tick::Tick;
 
 /// Names a timer, for [`IoLoop::remove_timeout`](crate::IoLoop::remove_timeout).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,39 +38,24 @@ pub(crate) enum Action {
     Wake(Waker),
 }
 
+#[derive(Default)]
 pub(crate) struct Timers {
     /// Invariant: holds every live timer once, and `dead` entries whose slot is gone.
     deadlines: BinaryHeap<Reverse<Entry>>,
     actions: Slab<(u64, Action)>,
     dead: usize,
     sequence: u64,
-    /// What deadlines are counted from.
-    base: Instant,
 }
 
-/// A timer in the order in which they fire; in nanoseconds, to be small and quick to compare.
+/// A timer in the order in which they fire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    nanos: u64,
+    deadline: Tick,
     timeout: Timeout,
 }
 
-/// Where `base` lies among the nanoseconds, so that deadlines before it can be told apart, too.
-const BASE: u64 = 1 << 62;
-
 impl Timers {
-    /// Timers that count from `base`, about when they are made.
-    pub(crate) fn new(base: Instant) -> Timers {
-        Timers {
-            deadlines: BinaryHeap::new(),
-            actions: Slab::new(),
-            dead: 0,
-            sequence: 0,
-            base,
-        }
-    }
-
-    pub(crate) fn insert(&mut self, deadline: Instant, action: Action) -> Timeout {
+    pub(crate) fn insert(&mut self, deadline: Tick, action: Action) -> Timeout {
         self.sequence += 1;
         let sequence = self.sequence;
         make_room(&mut self.actions);
@@ -81,8 +66,7 @@ impl Timers {
         let slot = self.actions.insert((sequence, action));
         let slot = u32::try_from(slot).expect("fewer than 2^32 timers are set");
         let timeout = Timeout { sequence, slot };
-        let nanos = self.nanos(deadline);
-        self.deadlines.push(Reverse(Entry { nanos, timeout }));
+        self.deadlines.push(Reverse(Entry { deadline, timeout }));
         timeout
     }
 
@@ -122,17 +106,14 @@ impl Timers {
     pub(crate) fn clear(&mut self) -> Timers {
         let empty = Timers {
             sequence: self.sequence,
-            ..Timers::new(self.base)
+            ..Timers::default()
         };
         std::mem::replace(self, empty)
     }
 
     /// The next deadline that is not dead.
-    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
-        let nanos = self.next()?.nanos;
-        let after = Duration::from_nanos(nanos.saturating_sub(BASE));
-        let before = Duration::from_nanos(BASE.saturating_sub(nanos));
-        Some(self.base + after - before)
+    pub(crate) fn next_deadline(&mut self) -> Option<Tick> {
+        Some(self.next()?.deadline)
     }
 
     /// The last timer that has been set; those set from now on come after it.
@@ -141,9 +122,9 @@ impl Timers {
     }
 
     /// Takes the next timer that is due at `now` and not newer than `newest`.
-    pub(crate) fn pop_due(&mut self, now: Instant, newest: u64) -> Option<Action> {
-        let Entry { nanos, timeout } = self.next()?;
-        if nanos > self.nanos(now) || timeout.sequence > newest {
+    pub(crate) fn pop_due(&mut self, now: Tick, newest: u64) -> Option<Action> {
+        let Entry { deadline, timeout } = self.next()?;
+        if deadline > now || timeout.sequence > newest {
             return None;
         }
         self.deadlines.pop();
@@ -169,27 +150,13 @@ impl Timers {
         });
         self.dead = 0;
     }
-
-    /// Nanoseconds from 146 years before `base` to 438 after it; what lies outside counts as the end.
-    fn nanos(&self, point: Instant) -> u64 {
-        let nanos = |duration: Duration| {
-            (duration.as_secs().checked_mul(1_000_000_000))
-                .and_then(|nanos| nanos.checked_add(duration.subsec_nanos().into()))
-        };
-        match point.checked_duration_since(self.base) {
-            Some(after) => {
-                (nanos(after).and_then(|nanos| BASE.checked_add(nanos))).unwrap_or(u64::MAX)
-            }
-            None => BASE.saturating_sub(nanos(self.base - point).unwrap_or(u64::MAX)),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -200,7 +167,7 @@ mod tests {
 
     fn run(timers: &mut Timers, now: Instant) {
         let newest = timers.newest();
-        while let Some(Action::Call(f)) = timers.pop_due(now, newest) {
+        while let Some(Action::Call(f)) = timers.pop_due(now.into(), newest) {
             f();
         }
     }
@@ -208,9 +175,9 @@ mod tests {
     #[test]
     fn equal_deadlines_fire_in_the_order_they_were_set() {
         let (log, start) = (Rc::default(), Instant::now());
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::default();
         for n in 0..20 {
-            timers.insert(start, note(&log, n));
+            timers.insert(start.into(), note(&log, n));
         }
         run(&mut timers, start);
         assert_eq!(*log.borrow(), (0..20).collect::<Vec<_>>());
@@ -219,10 +186,10 @@ mod tests {
     #[test]
     fn removed_timers_do_not_fire_and_are_swept() {
         let (log, start) = (Rc::default(), Instant::now());
-        let mut timers = Timers::new(start);
-        let keep = timers.insert(start + Duration::from_secs(1), note(&log, 7));
+        let mut timers = Timers::default();
+        let keep = timers.insert((start + Duration::from_secs(1)).into(), note(&log, 7));
         for n in 0..2000 {
-            let timeout = timers.insert(start, note(&log, n));
+            let timeout = timers.insert(start.into(), note(&log, n));
             assert!(timers.remove(timeout).is_some());
             assert!(timers.remove(timeout).is_none(), "removed twice");
         }
@@ -235,10 +202,10 @@ mod tests {
     #[test]
     fn a_key_of_a_reused_slot_is_stale() {
         let (log, start) = (Rc::default(), Instant::now());
-        let mut timers = Timers::new(start);
-        let old = timers.insert(start, note(&log, 1));
+        let mut timers = Timers::default();
+        let old = timers.insert(start.into(), note(&log, 1));
         timers.remove(old);
-        let new = timers.insert(start, note(&log, 2));
+        let new = timers.insert(start.into(), note(&log, 2));
         assert_eq!(old.slot, new.slot);
         assert!(timers.remove(old).is_none());
         assert!(timers.contains(new));
@@ -247,14 +214,14 @@ mod tests {
     #[test]
     fn a_timer_set_while_timers_run_waits_for_the_next_turn() {
         let start = Instant::now();
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::default();
         let log = Rc::default();
-        timers.insert(start, note(&log, 1));
+        timers.insert(start.into(), note(&log, 1));
         let newest = timers.newest();
-        timers.insert(start, note(&log, 2));
-        assert!(timers.pop_due(start, newest).is_some());
-        assert!(timers.pop_due(start, newest).is_none());
-        assert_eq!(timers.next_deadline(), Some(start));
+        timers.insert(start.into(), note(&log, 2));
+        assert!(timers.pop_due(start.into(), newest).is_some());
+        assert!(timers.pop_due(start.into(), newest).is_none());
+        assert_eq!(timers.next_deadline(), Some(start.into()));
     }
 
     #[test]
@@ -262,7 +229,7 @@ mod tests {
         // As a sorted map has them.
         let base = Instant::now();
         let start = base + Duration::from_secs(10);
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::default();
         let mut model = std::collections::BTreeMap::new();
         let mut set = Vec::new();
         let mut random = 1_u64;
@@ -283,7 +250,7 @@ mod tests {
                         _ => now + away,
                     };
                     let log = Rc::default();
-                    let timeout = timers.insert(deadline, note(&log, n));
+                    let timeout = timers.insert(deadline.into(), note(&log, n));
                     model.insert((deadline, timeout), n);
                     set.push((deadline, timeout));
                 }
@@ -299,9 +266,12 @@ mod tests {
                     let newest = timers.newest();
                     for _ in 0..next() % 20 {
                         let due = model.first_key_value().map(|(key, _)| *key);
-                        assert_eq!(timers.next_deadline(), due.map(|(deadline, _)| deadline));
+                        assert_eq!(
+                            timers.next_deadline(),
+                            due.map(|(deadline, _)| deadline.into())
+                        );
                         let due = due.filter(|(deadline, _)| *deadline <= now);
-                        let popped = timers.pop_due(now, newest);
+                        let popped = timers.pop_due(now.into(), newest);
                         assert_eq!(popped.is_some(), due.is_some());
                         if let Some(due) = due {
                             assert!(!timers.contains(due.1), "the one that is due was taken");
@@ -319,13 +289,16 @@ mod tests {
     #[test]
     fn timer_that_nobody_lives_to_see_is_set_all_the_same() {
         let start = Instant::now();
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::default();
         let far = start + Duration::from_secs(1 << 40);
-        let (log, timeout) = (Rc::default(), timers.insert(far, note(&Rc::default(), 1)));
-        timers.insert(start, note(&log, 2));
+        let (log, timeout) = (
+            Rc::default(),
+            timers.insert(far.into(), note(&Rc::default(), 1)),
+        );
+        timers.insert(start.into(), note(&log, 2));
         run(&mut timers, start);
         assert_eq!((log.take(), timers.len()), (vec![2], 1));
-        assert!(timers.next_deadline() > Some(start + Duration::from_secs(1 << 33)));
+        assert!(timers.next_deadline() > Some((start + Duration::from_secs(1 << 33)).into()));
         assert!(timers.remove(timeout).is_some());
         assert_eq!(timers.next_deadline(), None);
     }

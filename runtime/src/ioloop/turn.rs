@@ -9,13 +9,14 @@
 //! and the poll until `RESUMES_A_POLL` coroutines have been resumed since the last.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::IoLoop;
 use super::handle::Message;
 use super::sources::Dispatch;
 use super::timers::Action;
 use crate::coro::context;
+use crate::coro::tick::Tick;
 use crate::error::Result;
 use crate::inspect;
 
@@ -82,7 +83,7 @@ impl IoLoop {
     fn run_timers(&self, newest: u64) {
         let next = self.core.timers.borrow_mut().next_deadline();
         let Some(next) = next else { return };
-        let now = self.turn_time();
+        let now = self.turn_tick();
         if next > now {
             return;
         }
@@ -166,7 +167,7 @@ impl IoLoop {
                 && core.timers.borrow_mut().next_deadline().is_none();
             return Some((!idle).then_some(Duration::ZERO));
         };
-        let wait = deadline.saturating_duration_since(self.time());
+        let wait = deadline.saturating_duration_since(self.time().into());
         if !core.clock.is_virtual() {
             return Some(Some(wait));
         }
@@ -200,7 +201,7 @@ impl IoLoop {
             return;
         }
         if let Some(deadline) = core.timers.borrow_mut().next_deadline() {
-            core.clock.jump_to(deadline);
+            core.clock.jump_to(deadline.into());
             self.set_turn_time();
         }
     }
@@ -222,7 +223,7 @@ impl IoLoop {
 
     /// Takes the time for the turn that follows.
     pub(super) fn set_turn_time(&self) {
-        let now: Instant = self.time();
+        let now = Tick::from(self.time());
         context::with(|context| context.now.set(Some(now)));
     }
 }
