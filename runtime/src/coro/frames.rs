@@ -82,6 +82,28 @@ pub(crate) struct Frame {
     at: Cell<Option<&'static YieldSite>>,
     since: Cell<Option<Tick>>,
     waits: Cell<WaitsFor>,
+    pub(super) wanted: Wanted,
+}
+
+/// What is wanted of a started coroutine. Here, since a frame has room for it.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// True once the `Deferred` is gone: nobody will take the outcome.
+    pub(super) detached: Cell<bool>,
+    /// True if an error that nobody takes is not to be logged.
+    pub(super) silenced: Cell<bool>,
+    pub(super) cancel: Cell<Cancel>,
+}
+
+/// Whether a coroutine is being cancelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Cancel {
+    #[default]
+    No,
+    /// It is to be told at the yield where it stands.
+    Asked,
+    /// It ended by the unwind that told it.
+    Done,
 }
 
 impl Frame {
@@ -96,6 +118,7 @@ impl Frame {
             at: Cell::new(None),
             since: Cell::new(None),
             waits: Cell::new(WaitsFor::Unknown),
+            wanted: Wanted::default(),
         }
     }
 
@@ -116,6 +139,9 @@ pub(crate) trait Roll {
 
     /// Calls `f` with the frame in the slot, if there is one.
     fn frame_in(&self, slot: u32, f: &mut dyn FnMut(&Frame));
+
+    /// Queues the coroutine in the slot to be resumed.
+    fn wake(&self, slot: u32);
 }
 
 /// How long a coroutine ran.
@@ -193,6 +219,17 @@ pub(crate) fn place(key: FrameKey) -> (Option<&'static CoroutineSite>, Option<&'
 pub(crate) fn remove(key: FrameKey) {
     if with_scoped(key, |_| ()).is_some() {
         SCOPED.with_borrow_mut(|frames| frames.remove((key.index & !SCOPED_BIT) as usize));
+    }
+}
+
+/// Has a started coroutine resumed, if it lives: by the loop that it is on.
+pub(crate) fn wake(key: FrameKey) {
+    for roll in rolls() {
+        let mut is_there = false;
+        roll.frame_in(key.index, &mut |frame| is_there |= frame.key == key);
+        if is_there {
+            roll.wake(key.index);
+        }
     }
 }
 

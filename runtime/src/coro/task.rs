@@ -13,7 +13,7 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
-use super::frames::{Frame, FrameMark};
+use super::frames::{self, Cancel, Frame, FrameMark};
 use super::local::Locals;
 use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
 use super::return_value;
@@ -47,30 +47,13 @@ pub(crate) trait Resume {
 pub(crate) struct Task<F: Future, V> {
     frame: Frame,
     view: V,
-    /// True once the `Deferred` is gone: nobody will take the outcome.
-    detached: Cell<bool>,
-    /// True if an error that nobody takes is not to be logged.
-    silenced: Cell<bool>,
-    cancel: Cell<Cancel>,
     /// Its context variables.
     locals: Locals,
-    /// Wakes the task itself; there once it has suspended.
-    own: OnceCell<Waker>,
     /// Whoever waits for the outcome.
     waiter: Cell<Option<Waker>>,
     /// Borrowed while the coroutine runs. Invariant: a `Task` is made in an `Rc` by `new` and never
     /// leaves it, so the future inside is pinned from its first resume until it is dropped here.
     stage: RefCell<Stage<F>>,
-}
-
-/// Whether the coroutine is being cancelled.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cancel {
-    No,
-    /// It is to be told at the yield where it stands.
-    Asked,
-    /// It ended by the unwind that told it.
-    Done,
 }
 
 enum Stage<F: Future> {
@@ -93,11 +76,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         task.write(Task {
             frame: Frame::new(coroutine, slot),
             view,
-            detached: Cell::new(false),
-            silenced: Cell::new(false),
-            cancel: Cell::new(Cancel::No),
             locals: Locals::inherited(),
-            own: OnceCell::new(),
             waiter: Cell::new(None),
             stage: RefCell::new(Stage::Running(future)),
         });
@@ -136,7 +115,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         let value = match value {
             // Unwound by a cancellation: an error, if the coroutine's result has one for it.
             Err(panic) if panic.is::<Cancelled>() => {
-                self.cancel.set(Cancel::Done);
+                self.frame.wanted.cancel.set(Cancel::Done);
                 self.view.cancelled().ok_or(panic)
             }
             value => value,
@@ -148,7 +127,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         let traceback = context::with(|context| context.take_failure());
         let traceback = failed.then(|| Traceback::extend(traceback, at));
         self.end(Outcome { value, traceback });
-        if self.detached.get() {
+        if self.frame.wanted.detached.get() {
             self.report();
         }
     }
@@ -203,7 +182,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         };
         let name = self.frame.coroutine.name;
         match &outcome.value {
-            Ok(_) if self.silenced.get() => {}
+            Ok(_) if self.frame.wanted.silenced.get() => {}
             Ok(value) => {
                 if let Some(failure) = self.view.failure(value) {
                     tracing::error!(target: "squall", "error in coroutine `{name}` was never retrieved: {failure}\n{traceback}");
@@ -221,10 +200,10 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
 
 impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
-        let cancel = self.cancel.get() == Cancel::Asked;
+        let cancel = self.frame.wanted.cancel.get() == Cancel::Asked;
         if cancel {
             // Asked again if it cannot be told; a further call meanwhile asks anew.
-            self.cancel.set(Cancel::No);
+            self.frame.wanted.cancel.set(Cancel::No);
         }
         let (entered, outer_failure, outer_cancelling) = context::with(|context| {
             let outer_cancelling = context.cancelling.replace(cancel);
@@ -241,13 +220,12 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             let untold = context.cancelling.replace(outer_cancelling);
             let shielded = context.shielded.replace(false);
             if cancel && (untold || shielded) {
-                self.cancel.set(Cancel::Asked);
+                self.frame.wanted.cancel.set(Cancel::Asked);
             }
             context.leave(entered)
         });
         let finished = match polled {
             Poll::Pending => {
-                self.own.get_or_init(|| waker.clone());
                 context::with(|context| {
                     self.frame.suspend(context, at);
                     context.set_failure(None);
@@ -306,22 +284,20 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
     }
 
     fn silence(&self) {
-        self.silenced.set(true);
+        self.frame.wanted.silenced.set(true);
     }
 
     fn cancel(&self) -> bool {
         if self.is_done() {
             return false;
         }
-        self.cancel.set(Cancel::Asked);
-        if let Some(own) = self.own.get() {
-            own.wake_by_ref();
-        }
+        self.frame.wanted.cancel.set(Cancel::Asked);
+        frames::wake(self.frame.key);
         true
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancel.get() == Cancel::Done
+        self.frame.wanted.cancel.get() == Cancel::Done
     }
 
     fn is_before(&self, mark: FrameMark) -> bool {
@@ -329,7 +305,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
     }
 
     fn detach(&self) {
-        self.detached.set(true);
+        self.frame.wanted.detached.set(true);
         self.waiter.set(None);
         if self.is_done() {
             self.report();

@@ -494,6 +494,10 @@ impl Roll for Core {
     fn frame_in(&self, slot: u32, f: &mut dyn FnMut(&Frame)) {
         self.ready.frame_in(ready::SlotKey(slot), f);
     }
+
+    fn wake(&self, slot: u32) {
+        self.ready.wake(ready::SlotKey(slot), 0);
+    }
 }
 
 impl Drop for Core {
