@@ -176,11 +176,10 @@ impl Slot {
     }
 }
 
-/// Has a slab that is full grow by a quarter: many of these are as large as they ever were, and
-/// doubling would leave a third of it all empty.
+/// Has a slab that is full grow by half: doubling would leave a third of it empty on the average.
 pub(super) fn make_room<T>(slab: &mut Slab<T>) {
     if slab.len() == slab.capacity() {
-        slab.reserve_exact((slab.len() / 4).max(16));
+        slab.reserve_exact((slab.len() / 2).max(16));
     }
 }
 

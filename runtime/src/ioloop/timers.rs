@@ -61,7 +61,7 @@ impl Timers {
         make_room(&mut self.actions);
         if self.deadlines.len() == self.deadlines.capacity() {
             self.deadlines
-                .reserve_exact((self.deadlines.len() / 4).max(16));
+                .reserve_exact((self.deadlines.len() / 2).max(16));
         }
         let slot = self.actions.insert((sequence, action));
         let slot = u32::try_from(slot).expect("fewer than 2^32 timers are set");
