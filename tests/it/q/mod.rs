@@ -1,0 +1,4 @@
+//! Tornado's assertions about queues, Q1 to Q27.
+
+/// Queues between coroutines.
+mod queue;
