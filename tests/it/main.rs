@@ -9,6 +9,9 @@ mod support;
 /// Coroutines, and what they yield.
 mod g;
 
+/// Futures and promises.
+mod c;
+
 /// The loop.
 mod i;
 
