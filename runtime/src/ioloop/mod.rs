@@ -328,7 +328,7 @@ impl IoLoop {
         self.call_at(self.deadline_after(delay), callback)
     }
 
-    /// Cancels a timeout. Harmless for one that ran or was removed.
+    /// Cancels a timeout. Harmless for one that ran or was removed, and for one of another loop.
     pub fn remove_timeout(&self, timeout: Timeout) {
         // The callback may own what calls back into the loop when it is dropped.
         let removed = self.core.timers.borrow_mut().remove(timeout);

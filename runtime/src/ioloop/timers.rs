@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ use super::callback::Callback;
 pub struct Timeout {
     sequence: u64,
     slot: u32,
+    /// Whose timer it is: another loop has one of the same sequence and slot.
+    owner: u32,
 }
 
 impl Timeout {
@@ -28,6 +31,7 @@ impl Timeout {
     pub(super) const NONE: Timeout = Timeout {
         sequence: 0,
         slot: u32::MAX,
+        owner: 0,
     };
 }
 
@@ -43,6 +47,8 @@ pub(crate) struct Timers {
     actions: Slab<(u64, Action)>,
     dead: usize,
     sequence: u64,
+    /// Written into each timeout; no two loops of the process have the same.
+    owner: u32,
     /// What deadlines are counted from.
     base: Instant,
 }
@@ -57,6 +63,9 @@ struct Entry {
 /// Where `base` lies among the nanoseconds, so that deadlines before it can be told apart, too.
 const BASE: u64 = 1 << 62;
 
+/// Numbers the loops, beginning past the owner of `Timeout::NONE`.
+static OWNERS: AtomicU32 = AtomicU32::new(1);
+
 impl Timers {
     /// Timers that count from `base`, about when they are made.
     pub(crate) fn new(base: Instant) -> Timers {
@@ -65,6 +74,7 @@ impl Timers {
             actions: Slab::new(),
             dead: 0,
             sequence: 0,
+            owner: OWNERS.fetch_add(1, Ordering::Relaxed),
             base,
         }
     }
@@ -74,7 +84,11 @@ impl Timers {
         let sequence = self.sequence;
         let slot = self.actions.insert((sequence, action));
         let slot = u32::try_from(slot).expect("fewer than 2^32 timers are set");
-        let timeout = Timeout { sequence, slot };
+        let timeout = Timeout {
+            sequence,
+            slot,
+            owner: self.owner,
+        };
         let nanos = self.nanos(deadline);
         self.deadlines.push(Reverse(Entry { nanos, timeout }));
         timeout
@@ -93,7 +107,9 @@ impl Timers {
     }
 
     pub(crate) fn contains(&self, timeout: Timeout) -> bool {
-        (self.actions.get(timeout.slot as usize)).is_some_and(|(seq, _)| *seq == timeout.sequence)
+        timeout.owner == self.owner
+            && (self.actions.get(timeout.slot as usize))
+                .is_some_and(|(seq, _)| *seq == timeout.sequence)
     }
 
     /// Makes a timer wake `waker`. False if it is not set any more.
@@ -116,6 +132,7 @@ impl Timers {
     pub(crate) fn clear(&mut self) -> Timers {
         let empty = Timers {
             sequence: self.sequence,
+            owner: self.owner,
             ..Timers::new(self.base)
         };
         std::mem::replace(self, empty)

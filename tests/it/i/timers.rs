@@ -181,3 +181,20 @@ fn deadline_long_past_is_due_at_once_and_in_order() {
     });
     assert_eq!(trace.take(), ["long past", "past", "now", "zero"]);
 }
+
+// A loop's timers are numbered from one: those of two loops look alike but for their owner.
+#[test]
+fn bad_timeout_of_another_loop_is_not_removed() {
+    let trace = Trace::new();
+    let other = super::virtual_loop();
+    let foreign = other.call_later(MS, || {});
+    start(|io_loop| {
+        let own = io_loop.call_later(MS, step(&trace, "own"));
+        assert_ne!(own, foreign);
+        io_loop.remove_timeout(foreign);
+        let stopper = io_loop.clone();
+        io_loop.call_later(2 * MS, move || stopper.stop());
+    });
+    assert_eq!(trace.take(), ["own"]);
+    assert_eq!(timers(&other), "1");
+}
