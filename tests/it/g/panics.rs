@@ -76,11 +76,16 @@ fn waiting_for_a_taken_deferred_panics() {
 }
 
 #[squall::test]
-fn promise_dropped_without_a_result_panics_at_the_yield() {
+fn bad_promise_that_is_dropped_panics_at_the_yield_and_names_its_place() {
+    let line = line!() + 1;
     let (promise, value) = Promise::<u32>::new();
     IoLoop::current().add_callback(move || drop(promise));
     let caught = yield_!(catch_panic(value)).unwrap_err();
-    assert_eq!(caught.message(), "a Promise was dropped without a result");
+    let want = format!(
+        "a Promise was dropped without a result; it was made at {}:{line}:",
+        file!()
+    );
+    assert!(caught.message().starts_with(&want), "{caught:?}");
 }
 
 #[test]
