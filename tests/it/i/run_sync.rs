@@ -156,6 +156,41 @@ fn i45_the_future_of_a_run_that_took_too_long_is_dropped() {
     assert_eq!(trace.take(), ["dropped"]);
 }
 
+// tornado: ioloop.py 5.0 run_sync (I45)
+#[test]
+fn i45_a_coroutine_that_took_too_long_is_cancelled() {
+    #[squall::coroutine]
+    fn patient(guard: OnDrop, trace: Trace) {
+        yield_!(sleep(DAY));
+        trace.add("went on");
+        drop(guard);
+    }
+    #[squall::coroutine]
+    fn cleans_up(trace: Trace) -> Result<(), squall::Cancelled> {
+        let (_promise, never) = squall::Promise::<Result<(), squall::Cancelled>>::new();
+        trace.add(format!("{:?}", yield_!(never)));
+        yield_!(sleep(DAY));
+        trace.add("cleaned up");
+        Err(squall::Cancelled)
+    }
+
+    let trace = Trace::new();
+    let io_loop = virtual_loop();
+    let guard = OnDrop(trace.clone(), "unwound");
+    let late = io_loop.run_sync_timeout(MS, || patient(guard, trace.clone()));
+    assert!(late.unwrap_err().is_timeout());
+    assert_eq!(trace.take(), ["unwound"]);
+    // One that takes the news as an error and cleans up for longer is not waited for, but goes on.
+    let began = io_loop.time();
+    let late = io_loop.run_sync_timeout(MS, || cleans_up(trace.clone()));
+    assert!(late.unwrap_err().is_timeout());
+    assert_eq!(trace.take(), ["Err(Cancelled)"]);
+    assert_eq!(io_loop.time() - began, MS);
+    io_loop.run_sync(|| async { yield_!(sleep(2 * DAY)) });
+    assert_eq!(trace.take(), ["cleaned up"]);
+    IoLoop::clear_current();
+}
+
 // tornado: ioloop.py run_sync (I47)
 #[test]
 fn i47_run_sync_removes_its_timer() {
