@@ -18,6 +18,9 @@ mod i;
 /// Locks, semaphores, events, conditions: Tornado's L1 to L33.
 mod locks;
 
+/// Locks under bad input, and the guard in its scope.
+mod l;
+
 /// Queues.
 mod q;
 

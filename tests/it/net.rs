@@ -476,7 +476,7 @@ fn connection_that_is_reset_is_closed() {
 
 // tornado: iostream.py BaseIOStream._set_read_callback, "Already reading"
 #[squall::test]
-fn second_read_at_the_same_time_is_an_error() {
+fn bad_second_read_at_the_same_time_is_an_error() {
     let (stream, mut peer) = half();
     let mut first = Box::pin(stream.read_bytes(1));
     assert!(poll_once(first.as_mut()).is_pending());

@@ -12,7 +12,7 @@ use squall_web::{
     Application, Error, Exchange, HttpServer, RequestHandler, Result, StatusCode, request_handler,
 };
 
-use crate::support::Trace;
+use crate::support::{Trace, capture_logs, run};
 
 // ---------------------------------------------------------------- the application under test
 
@@ -232,6 +232,10 @@ fn g115_an_answer_has_status_length_date_type_and_body() {
     assert_eq!(header(&answer, "connection"), Some("close"));
     assert!(header(&answer, "date").is_some_and(|date| date.ends_with(" GMT")));
     assert_eq!(body(&answer), "hello");
+    // And so for a coroutine that writes after it has waited, and finishes nothing.
+    let answer = yield_!(ask(address, get("/page/a/1")));
+    assert_eq!((status(&answer), body(&answer)), ("200", "a 1"));
+    assert_eq!(header(&answer, "content-length"), Some("3"));
 }
 
 #[squall::test]
@@ -627,6 +631,29 @@ fn g114_errors_and_panics_become_500_and_say_nothing_of_themselves() {
     let wire = format!("GET /panics-later HTTP/1.1\r\nHost: a\r\n\r\n{}", get("/"));
     let answer = yield_!(ask(address, wire));
     assert!(answer.ends_with("hello"), "{answer}");
+}
+
+// tornado: GenWebTest.test_exception_handler (G114)
+#[test]
+fn g114_an_uncaught_failure_is_logged_with_its_request() {
+    let (statuses, log) = capture_logs(|| {
+        run(|| async {
+            let address = serve(Limits::default(), &Trace::default());
+            let mut statuses = Vec::new();
+            for target in ["/fails", "/panics-later"] {
+                statuses.push(status(&ask(address, get(target)).await).to_owned());
+            }
+            statuses
+        })
+    });
+    assert_eq!(statuses, ["500", "500"]);
+    let told: Vec<_> = (log.iter().filter(|line| line.contains("squall::web:"))).collect();
+    assert_eq!(told.len(), 2, "{log:#?}");
+    let error =
+        "ERROR squall::web: uncaught error GET /fails: 500 Internal Server Error: invalid digit";
+    assert!(told[0].starts_with(error), "{}", told[0]);
+    let panic = "ERROR squall::web: panic GET /panics-later: secret-detail";
+    assert!(told[1].starts_with(panic), "{}", told[1]);
 }
 
 #[squall::test]

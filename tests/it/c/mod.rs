@@ -3,3 +3,6 @@
 
 /// The two ends of a future: what a promise sets, and what a deferred gives.
 mod future;
+
+/// Callbacks of futures: when they are called, in which order, and what their panics reach.
+mod done_callbacks;

@@ -37,6 +37,9 @@ mod wait_iterator;
 /// Variables that follow a coroutine.
 mod context;
 
+/// Cancellations: raised, waited for, caught, in lists and under a limit.
+mod cancelled;
+
 /// Waits that have an end.
 mod timeout;
 

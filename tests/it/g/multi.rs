@@ -85,7 +85,7 @@ fn hash_map_keeps_its_hasher() {
 }
 
 #[squall::test]
-fn tuples_hold_futures_of_different_types() {
+fn g21_tuples_hold_futures_of_different_types() {
     let all = yield_!((after(2, "a"), sleep(SECOND), ready(3), async { 'd' }));
     assert_eq!(all, ("a", (), 3, 'd'));
     assert_eq!(yield_!((after(1, 1),)), (1,));

@@ -67,7 +67,7 @@ fn panic_that_nobody_catches_ends_the_test() {
 }
 
 #[squall::test]
-fn waiting_for_a_taken_deferred_panics() {
+fn bad_wait_for_a_taken_deferred_panics() {
     let mut call = answer();
     assert_eq!(yield_!(&mut call), 42);
     assert!(call.done());

@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::io::Write;
 use std::rc::Rc;
+use std::thread;
 use std::time::Duration;
 
-use squall::{Interest, IoLoop, sleep, yield_};
+use squall::{Deferred, Interest, IoLoop, sleep, yield_};
 
-use crate::support::{Trace, capture_logs, run};
+use crate::support::{Trace, capture_logs, ends, held_bytes, run};
 
-use super::{DAY, MS, pair, start, step};
+use super::{DAY, MS, pair, start, step, virtual_loop};
 
 // tornado: ioloop_test.py test_exception_logging (I8)
 #[test]
@@ -52,7 +53,7 @@ fn i8_panic_in_a_callback_a_timer_or_a_handler_is_logged_and_the_loop_goes_on() 
 
 // tornado: ioloop_test.py test_spawn_callback, test_exception_logging_future (I5, I6, I34)
 #[test]
-fn i5_i6_i34_failure_of_a_spawned_coroutine_is_logged() {
+fn i6_i34_failure_of_a_spawned_coroutine_is_logged() {
     #[squall::coroutine]
     fn fails() -> Result<(), String> {
         yield_!(());
@@ -163,8 +164,10 @@ fn panic_of_the_hook_is_logged_with_the_first_one() {
 }
 
 #[test]
-fn million_queued_callbacks_run_in_order() {
+fn bad_million_queued_callbacks_run_in_order_and_their_room_is_given_back() {
     let count = Rc::new(Cell::new(0_u32));
+    let (most, left) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let before = held_bytes();
     start(|io_loop| {
         for n in 0..1_000_000 {
             let count = count.clone();
@@ -173,8 +176,74 @@ fn million_queued_callbacks_run_in_order() {
                 count.set(n + 1);
             });
         }
-        let stopper = io_loop.clone();
-        io_loop.add_callback(move || stopper.stop());
+        most.set(held_bytes() - before);
+        let (stopper, left) = (io_loop.clone(), left.clone());
+        io_loop.call_later(MS, move || {
+            left.set(held_bytes() - before);
+            stopper.stop();
+        });
     });
     assert_eq!(count.get(), 1_000_000);
+    assert!(most.get() > 16_000_000, "{} bytes", most.get());
+    assert!(left.get() < 100_000, "{} bytes are kept", left.get());
+}
+
+#[test]
+fn bad_million_callbacks_of_another_thread_run_in_order() {
+    thread_local! {
+        static COUNT: Cell<u32> = const { Cell::new(0) };
+    }
+
+    ends(|| {
+        let io_loop = virtual_loop();
+        let handle = io_loop.handle();
+        let sender = thread::spawn(move || {
+            for n in 0..1_000_000 {
+                let in_turn = move || {
+                    assert_eq!(COUNT.get(), n);
+                    COUNT.set(n + 1);
+                };
+                handle.add_callback(in_turn).expect("the loop is open");
+            }
+            handle.add_callback(|| IoLoop::current().stop())
+        });
+        io_loop.start().unwrap();
+        sender.join().unwrap().unwrap();
+        assert_eq!(COUNT.get(), 1_000_000);
+        IoLoop::clear_current();
+    });
+}
+
+// tornado: ioloop_test.py test_add_callback_return_sequence (I5): what a callback returns made the
+// loop run without a rest.
+#[test]
+fn i5_a_callback_that_has_returned_lets_the_loop_rest() {
+    let turns = run(|| async {
+        let io_loop = IoLoop::current();
+        io_loop.set_profiling(true);
+        io_loop.spawn_callback(|| {});
+        io_loop.spawn_callback(|| Deferred::ready(vec![1, 2]));
+        io_loop.add_callback(|| {});
+        yield_!(sleep(DAY));
+        yield_!(sleep(DAY));
+        io_loop.profile().turns().count
+    });
+    assert!((1..10).contains(&turns), "{turns} turns in two days");
+}
+
+// tornado: ioloop_test.py test_timeout_with_arguments (I18)
+#[squall::test]
+fn i18_callbacks_carry_their_arguments() {
+    let io_loop = IoLoop::current();
+    let trace = Trace::new();
+    let add = |name: &'static str, number: u32| {
+        let trace = trace.clone();
+        move || trace.add(format!("{name} {number}"))
+    };
+    io_loop.add_callback(add("callback", 1));
+    io_loop.spawn_callback(add("spawned", 2));
+    io_loop.call_later(MS, add("later", 3));
+    io_loop.call_at(io_loop.time() + 2 * MS, add("at", 4));
+    yield_!(sleep(DAY));
+    assert_eq!(trace.take(), ["callback 1", "spawned 2", "later 3", "at 4"]);
 }

@@ -10,7 +10,7 @@ use crate::support::{OnDrop, Trace, ends};
 use super::{DAY, pair, panic_of, timers, virtual_loop};
 
 #[test]
-fn closed_loop_does_not_run() {
+fn bad_closed_loop_does_not_run() {
     let io_loop = virtual_loop();
     io_loop.close();
     io_loop.close();
@@ -99,7 +99,7 @@ fn destructor_may_use_the_loop_while_it_closes() {
 }
 
 #[test]
-fn closed_loop_drops_callbacks_and_timers_and_refuses_handlers() {
+fn bad_closed_loop_drops_callbacks_and_timers_and_refuses_handlers() {
     let trace = Trace::new();
     let io_loop = virtual_loop();
     let before = io_loop.call_later(DAY, || {});

@@ -48,7 +48,7 @@ fn polls() {
 
 // tornado: ioloop_test.py test_multiple_add, test_mixed_fd_fileobj (I10)
 #[squall::test]
-fn i10_second_handler_of_a_descriptor_is_an_error() {
+fn bad_i10_second_handler_of_a_descriptor_is_an_error() {
     let io_loop = IoLoop::current();
     let (a, mut b) = pair();
     let trace = Trace::new();
@@ -86,12 +86,18 @@ fn i11_handler_that_is_not_there_can_be_removed_but_not_updated() {
 }
 
 #[squall::test]
-fn descriptor_that_cannot_be_polled_is_refused_and_not_kept() {
+fn bad_descriptor_that_cannot_be_polled_is_refused_and_not_kept() {
     let io_loop = IoLoop::current();
     let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
     for _ in 0..2 {
         let error = io_loop.add_handler(&file, Interest::READ, |_, _| {});
-        assert!(error.unwrap_err().io().is_some(), "the system's error");
+        let error = error.unwrap_err();
+        let code = error.io().and_then(std::io::Error::raw_os_error);
+        let want = format!(
+            "descriptor {} cannot be polled: a file is always ready; read it by run_in_executor",
+            file.as_raw_fd()
+        );
+        assert_eq!((code, error.to_string()), (Some(libc::EPERM), want));
     }
     let (a, _b) = pair();
     let error = io_loop.add_handler(&a, Interest::ERROR, |_, _| {});
@@ -255,7 +261,7 @@ fn reader_is_told_that_its_peer_has_closed() {
 }
 
 #[test]
-fn handler_whose_descriptor_was_closed_is_removed_and_logged() {
+fn bad_handler_whose_descriptor_was_closed_is_removed_and_logged() {
     let trace = Trace::new();
     let ((), log) = capture_logs(|| {
         run(|| {
@@ -328,14 +334,29 @@ fn source_that_is_refused_is_not_kept() {
 }
 
 #[squall::test]
-fn closed_descriptor_is_refused() {
+fn bad_descriptor_that_is_closed_is_refused_by_its_number() {
     let (a, _b) = pair();
     // A number that nobody has: the highest that a process may have is below it.
     let nobody = i32::MAX;
     drop(a);
-    let error = IoLoop::current().add_handler(&nobody, Interest::READ, |_, _| {});
+    let io_loop = IoLoop::current();
+    let error = io_loop.add_handler(&nobody, Interest::READ, |_, _| {});
+    let error = error.unwrap_err();
+    let code = error.io().and_then(std::io::Error::raw_os_error);
+    assert_eq!(code, Some(libc::EBADF));
+    let want = "descriptor 2147483647 cannot be polled; was it closed?";
+    assert_eq!(error.to_string(), want);
     assert_eq!(
-        error.unwrap_err().io().and_then(|e| e.raw_os_error()),
-        Some(libc::EBADF)
+        format!("{error:?}"),
+        format!("{want}: {}", error.io().unwrap())
     );
+    // One that is closed while it has a handler: a change finds out.
+    let (a, _b) = pair();
+    let fd = a.as_raw_fd();
+    (io_loop.add_handler(&fd, Interest::READ, |_, _| {})).unwrap();
+    drop(a);
+    let error = io_loop.update_handler(&fd, Interest::WRITE).unwrap_err();
+    let want = format!("descriptor {fd} cannot be polled; was it closed?");
+    assert_eq!(error.to_string(), want);
+    io_loop.remove_handler(&fd);
 }

@@ -47,7 +47,7 @@ fn i41_run_sync_goes_on_with_the_panic_of_what_it_runs() {
 
 // tornado: ioloop_test.py test_reentrant, for run_sync (I27)
 #[test]
-fn i27_run_sync_on_a_running_loop_panics() {
+fn bad_i27_run_sync_inside_run_sync_panics() {
     let message = run(|| async {
         let io_loop = IoLoop::current();
         let panic = panic_of(|| io_loop.run_sync(|| async {}));
@@ -63,7 +63,7 @@ fn i27_run_sync_on_a_running_loop_panics() {
 
 // tornado: ioloop_test.py 6: test_stop_no_timeout (I46)
 #[test]
-fn i46_stop_during_run_sync_panics() {
+fn bad_i46_stop_during_run_sync_panics() {
     let io_loop = virtual_loop();
     let stopper = io_loop.clone();
     io_loop.call_later(DAY, move || stopper.stop());

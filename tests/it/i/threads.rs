@@ -70,7 +70,7 @@ fn callbacks_of_one_thread_run_in_their_order() {
 
 // tornado: ioloop_test.py test_add_callback_while_closing (I29)
 #[test]
-fn i29_handle_of_a_closed_loop_gives_an_error_and_drops_the_callback() {
+fn bad_i29_handle_of_a_closed_loop_gives_an_error_and_drops_the_callback() {
     struct Tells(mpsc::Sender<thread::ThreadId>);
     impl Drop for Tells {
         fn drop(&mut self) {

@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use squall::{IoLoop, sleep, sleep_until, yield_};
+use squall::{IoLoop, PeriodicCallback, sleep, sleep_until, with_timeout, yield_};
 
 use crate::support::Trace;
 
-use super::{DAY, MS, start, step, timers};
+use super::{DAY, MS, poll_once, start, step, timers, virtual_loop};
 
 // tornado: ioloop_test.py test_timeout_with_arguments (I4, I19)
 #[squall::test]
@@ -157,18 +157,75 @@ fn i23_timer_that_sets_itself_anew_lets_others_run() {
     );
 }
 
+fn nobody_lives_to_see() {
+    panic!("not in our time");
+}
+
 #[squall::test]
-fn delay_that_no_clock_can_hold_is_a_delay_all_the_same() {
+fn bad_delay_that_no_clock_can_hold_is_a_delay_all_the_same() {
     let io_loop = IoLoop::current();
-    let timeout = io_loop.call_later(Duration::MAX, || panic!("not in our time"));
+    let timeout = io_loop.call_later(Duration::MAX, nobody_lives_to_see);
     let far = sleep(Duration::MAX);
+    let never = std::future::pending::<()>();
+    let mut limited = Box::pin(with_timeout(Duration::MAX, never));
+    let periodic = PeriodicCallback::new(Duration::MAX, nobody_lives_to_see).unwrap();
+    periodic.start();
+    yield_!(std::future::poll_fn(|cx| {
+        assert!(limited.as_mut().poll(cx).is_pending());
+        std::task::Poll::Ready(())
+    }));
     yield_!(sleep(365 * DAY));
+    assert!(poll_once(&mut limited).is_pending());
+    periodic.stop();
     io_loop.remove_timeout(timeout);
     assert!(far.deadline() > io_loop.time());
+    drop(limited);
+    assert_eq!(timers(&io_loop), "0");
 }
 
 #[test]
-fn deadline_long_past_is_due_at_once_and_in_order() {
+fn bad_limit_of_a_run_that_no_clock_can_hold_is_a_limit_all_the_same() {
+    let io_loop = virtual_loop();
+    let done = io_loop.run_sync_timeout(Duration::MAX, || sleep(365 * DAY));
+    assert!(done.is_ok());
+}
+
+// A deadline that lies behind counts like that of a duration of zero: a turn, and it is over.
+#[squall::test]
+fn bad_deadline_in_the_past_is_over_and_waits_for_nothing() {
+    let io_loop = IoLoop::current();
+    let (begin, past) = (io_loop.time(), io_loop.time() - DAY);
+    yield_!(sleep_until(past));
+    assert!(yield_!(with_timeout(past, sleep(MS))).is_err());
+    let trace = Trace::new();
+    io_loop.call_at(past, step(&trace, "called"));
+    yield_!(sleep_until(begin + MS));
+    assert_eq!(trace.take(), ["called"]);
+    assert_eq!(
+        (timers(&io_loop).as_str(), io_loop.time() - begin),
+        ("0", MS)
+    );
+}
+
+// tornado: ioloop_test.py test_add_timeout_return, test_call_at_return, test_call_later_return (I21)
+#[squall::test]
+fn i21_every_timer_has_a_handle_of_its_own_that_removes_it() {
+    let io_loop = IoLoop::current();
+    let trace = Trace::new();
+    let handles = [
+        io_loop.call_at(io_loop.time() + MS, step(&trace, "at")),
+        io_loop.call_later(MS, step(&trace, "later")),
+        io_loop.call_later(MS, step(&trace, "kept")),
+    ];
+    assert!(handles[0] != handles[1] && handles[1] != handles[2]);
+    io_loop.remove_timeout(handles[0]);
+    io_loop.remove_timeout(handles[1]);
+    yield_!(sleep(DAY));
+    assert_eq!(trace.take(), ["kept"]);
+}
+
+#[test]
+fn bad_deadline_long_past_is_due_at_once_and_in_order() {
     let trace = Trace::new();
     start(|io_loop| {
         let now = io_loop.time();
@@ -186,7 +243,7 @@ fn deadline_long_past_is_due_at_once_and_in_order() {
 #[test]
 fn bad_timeout_of_another_loop_is_not_removed() {
     let trace = Trace::new();
-    let other = super::virtual_loop();
+    let other = virtual_loop();
     let foreign = other.call_later(MS, || {});
     start(|io_loop| {
         let own = io_loop.call_later(MS, step(&trace, "own"));

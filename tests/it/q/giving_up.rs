@@ -11,7 +11,7 @@ use super::{MS, consume, count, poll_once, within};
 
 // tornado: queues_test.py QueueGetTest.test_get_timeout (Q7)
 #[squall::test]
-fn item_goes_to_the_next_getter_that_still_waits() {
+fn q7_item_goes_to_the_next_getter_that_still_waits() {
     let queue = Queue::new();
     let timed_out = queue.get();
     let mut live = queue.get();
@@ -23,7 +23,7 @@ fn item_goes_to_the_next_getter_that_still_waits() {
 
 // tornado: queues_test.py QueueGetTest.test_get_timeout_preempted (Q8)
 #[squall::test]
-fn get_that_is_served_in_time_gives_its_item() {
+fn q8_get_that_is_served_in_time_gives_its_item() {
     let (queue, trace) = (Queue::new(), Trace::new());
     let putter = queue.clone();
     squall::IoLoop::current().call_later(MS, move || putter.put_nowait(1).unwrap());
@@ -74,7 +74,7 @@ fn items_that_are_given_back_keep_their_order() {
 
 // tornado: queues_test.py QueuePutTest.test_put_timeout (Q13)
 #[squall::test]
-fn put_that_is_dropped_is_withdrawn() {
+fn q13_put_that_is_dropped_is_withdrawn() {
     let queue = Queue::bounded(1);
     queue.put_nowait(0).unwrap();
     let timed_out = queue.put(1);
@@ -88,7 +88,7 @@ fn put_that_is_dropped_is_withdrawn() {
 
 // tornado: queues_test.py QueuePutTest.test_put_timeout_preempted (Q14)
 #[squall::test]
-fn put_that_finds_room_in_time_stays() {
+fn q14_put_that_finds_room_in_time_stays() {
     let queue = Queue::bounded(1);
     queue.put_nowait(0).unwrap();
     let getter = queue.clone();
@@ -104,7 +104,7 @@ fn put_that_finds_room_in_time_stays() {
 
 // tornado: queues_test.py test_get_clears_timed_out_getters (Q9)
 #[squall::test]
-fn get_clears_getters_that_gave_up() {
+fn q9_get_clears_getters_that_gave_up() {
     let queue = Queue::<u32>::new();
     let gave_up: Vec<_> = (0..10).map(|_| queue.get()).collect();
     let live = queue.get();
@@ -119,7 +119,7 @@ fn get_clears_getters_that_gave_up() {
 
 // tornado: queues_test.py test_put_clears_timed_out_getters (Q9)
 #[squall::test]
-fn put_clears_getters_that_gave_up() {
+fn q9_put_clears_getters_that_gave_up() {
     let queue = Queue::new();
     let gave_up: Vec<_> = (0..10).map(|_| queue.get()).collect();
     let [live, last] = [queue.get(), queue.get()];
@@ -132,7 +132,7 @@ fn put_clears_getters_that_gave_up() {
 
 // tornado: queues_test.py test_put_clears_timed_out_putters (Q9)
 #[squall::test]
-fn put_clears_putters_that_gave_up() {
+fn q9_put_clears_putters_that_gave_up() {
     let (queue, trace) = (Queue::bounded(1), Trace::new());
     queue.put_nowait(None).unwrap();
     let item = || Some(OnDrop(trace.clone(), "dropped"));
@@ -148,7 +148,7 @@ fn put_clears_putters_that_gave_up() {
 
 // tornado: queues_test.py test_get_clears_timed_out_putters (Q9)
 #[squall::test]
-fn get_clears_putters_that_gave_up() {
+fn q9_get_clears_putters_that_gave_up() {
     let (queue, trace) = (Queue::bounded(1), Trace::new());
     queue.put_nowait(None).unwrap();
     let item = || Some(OnDrop(trace.clone(), "dropped"));
@@ -198,7 +198,7 @@ fn q25_no_time_at_all_is_over_at_once() {
 
 // tornado: queues_test.py QueueGetTest.test_get_timeout, QueuePutTest.test_put_timeout, by their name
 #[squall::test]
-fn q7_and_q13_a_wait_that_timed_out_has_no_effect() {
+fn q7_q13_a_wait_that_timed_out_has_no_effect() {
     let queue = Queue::bounded(1);
     let error = yield_!(with_timeout(MS, queue.get())).unwrap_err();
     assert_eq!(error.to_string(), "timed out after 1 ms");

@@ -12,7 +12,7 @@ use super::{MS, count, within};
 
 // tornado: queues_test.py QueueJoinTest.test_task_done_underflow (Q16)
 #[squall::test]
-fn task_done_without_a_put_panics_and_leaves_the_queue_usable() {
+fn q16_task_done_without_a_put_panics_and_leaves_the_queue_usable() {
     let queue = Queue::new();
     let done = catch_unwind(AssertUnwindSafe(|| queue.task_done()));
     let panic = done.expect_err("nothing was put");
@@ -25,7 +25,7 @@ fn task_done_without_a_put_panics_and_leaves_the_queue_usable() {
 
 // tornado: queues_test.py QueueJoinTest.test_task_done (Q17)
 #[squall::test]
-fn join_waits_until_all_workers_reported_all_items() {
+fn q17_join_waits_until_all_workers_reported_all_items() {
     #[squall::coroutine]
     fn work(queue: Queue<u32>, sum: Rc<std::cell::Cell<u32>>) {
         loop {
@@ -50,7 +50,7 @@ fn join_waits_until_all_workers_reported_all_items() {
 
 // tornado: queues_test.py QueueJoinTest.test_task_done_delay (Q18)
 #[squall::test]
-fn join_waits_for_task_done_and_not_for_the_get() {
+fn q18_join_waits_for_task_done_and_not_for_the_get() {
     let queue = Queue::new();
     queue.put_nowait(1).unwrap();
     let joins = [queue.join(), queue.join()];
@@ -64,7 +64,7 @@ fn join_waits_for_task_done_and_not_for_the_get() {
 
 // tornado: queues_test.py QueueJoinTest.test_join_empty_queue (Q19)
 #[squall::test]
-fn join_of_a_queue_without_work_is_done() {
+fn q19_join_of_a_queue_without_work_is_done() {
     let queue = Queue::new();
     yield_!(queue.join());
     yield_!(queue.join());
@@ -76,10 +76,12 @@ fn join_of_a_queue_without_work_is_done() {
 
 // tornado: queues_test.py QueueJoinTest.test_join_timeout (Q20)
 #[squall::test]
-fn join_can_be_given_up() {
+fn q20_join_can_be_given_up() {
     let queue = Queue::new();
     queue.put_nowait(1).unwrap();
     assert_eq!(yield_!(within(MS, queue.join())), None);
+    let late = yield_!(squall::with_timeout(MS, queue.join())).unwrap_err();
+    assert_eq!(late.to_string(), "timed out after 1 ms");
     let later = queue.join();
     queue.task_done();
     yield_!(later);
@@ -87,7 +89,7 @@ fn join_can_be_given_up() {
 
 // tornado: queues.py Queue._put_internal (Q27)
 #[squall::test]
-fn put_that_waits_counts_as_work_when_it_enters() {
+fn q27_put_that_waits_counts_as_work_when_it_enters() {
     let queue = Queue::bounded(1);
     queue.put_nowait(0).unwrap();
     let waiting = queue.put(1);
@@ -112,7 +114,7 @@ fn put_that_waits_counts_as_work_when_it_enters() {
 
 // tornado: queues_test.py ProducerConsumerTest.test_producer_consumer (Q23)
 #[squall::test]
-fn producer_and_consumer_take_turns_in_order() {
+fn q23_producer_and_consumer_take_turns_in_order() {
     #[squall::coroutine]
     fn consumer(queue: Queue<u32>, trace: Trace) {
         loop {

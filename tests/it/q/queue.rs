@@ -9,7 +9,7 @@ use super::{MS, consume};
 
 // tornado: queues_test.py QueuePutTest.test_maxsize (Q2)
 #[squall::test]
-fn put_to_a_full_queue_waits_for_a_get() {
+fn q2_put_to_a_full_queue_waits_for_a_get() {
     let queue = Queue::bounded(2);
     let [first, second] = [queue.put(1), queue.put(2)];
     let third = queue.put(3);
@@ -25,7 +25,7 @@ fn put_to_a_full_queue_waits_for_a_get() {
 
 // tornado: queues_test.py QueueBasicTest.test_order (Q3)
 #[squall::test]
-fn items_come_out_in_the_order_in_which_they_were_put() {
+fn q3_items_come_out_in_the_order_in_which_they_were_put() {
     let queue = Queue::new();
     for n in [1, 3, 2] {
         queue.put_nowait(n).unwrap();
@@ -48,7 +48,7 @@ fn clones_are_the_same_queue() {
 
 // tornado: queues_test.py test_nonblocking_get_exception, test_nonblocking_put_exception (Q4)
 #[squall::test]
-fn nowait_tells_empty_from_full() {
+fn q4_nowait_tells_empty_from_full() {
     let queue = Queue::bounded(1);
     let empty = queue.get_nowait().unwrap_err();
     assert!(empty.is_queue_empty() && !empty.is_queue_full());
@@ -66,7 +66,7 @@ fn nowait_tells_empty_from_full() {
 
 // tornado: queues_test.py QueuePutTest.test_float_maxsize has no like; 0 has (Q1, Q15)
 #[squall::test]
-fn bound_of_zero_is_none() {
+fn bad_bound_of_zero_is_none() {
     let queue = Queue::bounded(0);
     for n in 0..10_000 {
         queue.put_nowait(n).unwrap();
@@ -76,7 +76,7 @@ fn bound_of_zero_is_none() {
 
 // tornado: queues_test.py QueueGetTest.test_get_with_putters (Q5)
 #[squall::test]
-fn get_takes_the_oldest_item_and_lets_the_first_putter_in() {
+fn q5_get_takes_the_oldest_item_and_lets_the_first_putter_in() {
     let queue = Queue::bounded(1);
     queue.put_nowait(0).unwrap();
     let [first, second] = [queue.put(1), queue.put(2)];
@@ -89,7 +89,7 @@ fn get_takes_the_oldest_item_and_lets_the_first_putter_in() {
 
 // tornado: queues_test.py test_blocking_get_wait, test_put_with_getters (Q6, Q10)
 #[squall::test]
-fn getters_are_served_in_the_order_in_which_they_came() {
+fn q6_q10_getters_are_served_in_the_order_in_which_they_came() {
     let (queue, trace) = (Queue::new(), Trace::new());
     let consumers: Vec<_> = (["a", "b", "c"].into_iter())
         .map(|name| consume(name, queue.clone(), 1, trace.clone()))
@@ -104,7 +104,7 @@ fn getters_are_served_in_the_order_in_which_they_came() {
 
 // tornado: queues_test.py test_nonblocking_put_with_getters (Q11)
 #[squall::test]
-fn put_hands_the_item_over_and_the_getter_resumes_later() {
+fn q11_put_hands_the_item_over_and_the_getter_resumes_later() {
     let (queue, trace) = (Queue::bounded(1), Trace::new());
     let consumer = consume("got", queue.clone(), 1, trace.clone());
     queue.put_nowait(1).unwrap();
@@ -122,7 +122,7 @@ fn put_hands_the_item_over_and_the_getter_resumes_later() {
 
 // tornado: queues_test.py QueuePutTest.test_blocking_put_wait (Q12)
 #[squall::test]
-fn putters_are_let_in_in_the_order_in_which_they_came() {
+fn q12_putters_are_let_in_in_the_order_in_which_they_came() {
     #[squall::coroutine]
     fn produce(name: &'static str, item: u32, queue: Queue<u32>, trace: Trace) {
         yield_!(queue.put(item));
@@ -176,7 +176,7 @@ fn q24_items_come_in_order_until_the_loop_breaks() {
 
 // tornado: queues_test.py QueueBasicTest.test_repr_and_str, as Debug (Q26)
 #[squall::test]
-fn debug_shows_the_counts() {
+fn q26_debug_shows_the_counts() {
     let queue = Queue::bounded(1);
     queue.put_nowait(1).unwrap();
     let put = queue.put(2);
