@@ -259,7 +259,8 @@ impl IoLoop {
 
     /// Makes [`start`](Self::start) return after the current turn's callbacks.
     ///
-    /// Callbacks that are added later stay queued for the next start.
+    /// Callbacks that are added later stay queued for the next start, and so does what comes from
+    /// other threads meanwhile.
     pub fn stop(&self) {
         self.core.stopping.set(true);
     }
@@ -268,7 +269,8 @@ impl IoLoop {
     ///
     /// It runs from the loop, never inside this call; a panic in it is logged (or goes to the
     /// [hook](Self::set_callback_error_hook)), and the loop goes on. On a closed loop the callback is
-    /// dropped.
+    /// dropped; [`Handle::add_callback`] tells of it. There is no bound but memory, which is given
+    /// back when a crowd has run.
     pub fn add_callback(&self, callback: impl FnOnce() + 'static) {
         if self.core.closed.get() {
             return;
@@ -323,7 +325,9 @@ impl IoLoop {
         self.insert_timer(deadline, Action::Call(Box::new(callback)))
     }
 
-    /// Calls `callback` after `delay`, from the loop.
+    /// Calls `callback` after `delay`, from the loop; as [`call_at`](Self::call_at) otherwise.
+    ///
+    /// A delay that no clock can hold, such as `Duration::MAX`, counts as 30 years.
     pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Timeout {
         self.call_at(self.deadline_after(delay), callback)
     }
