@@ -16,7 +16,7 @@ const PLACES: [(char, &[&str]); 5] = [
             "tests/it/g",
             "tests/it/cancel.rs",
             "tests/it/traceback.rs",
-            "tests/it/web.rs",
+            "tests/it/web",
         ],
     ),
     (
