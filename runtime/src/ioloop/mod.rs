@@ -172,7 +172,7 @@ impl IoLoop {
         let registry = poll.registry().try_clone()?;
         let waker = mio::Waker::new(&registry, turn::INBOX)?;
         let (id, inbox) = handle::register(waker)?;
-        let timers = RefCell::new(Timers::default());
+        let timers = RefCell::new(Timers::new());
         let core = Core {
             id,
             clock,
@@ -262,7 +262,8 @@ impl IoLoop {
 
     /// Makes [`start`](Self::start) return after the current turn's callbacks.
     ///
-    /// Callbacks that are added later stay queued for the next start.
+    /// Callbacks that are added later stay queued for the next start, and so does what comes from
+    /// other threads meanwhile.
     pub fn stop(&self) {
         self.core.stopping.set(true);
     }
@@ -271,7 +272,8 @@ impl IoLoop {
     ///
     /// It runs from the loop, never inside this call; a panic in it is logged (or goes to the
     /// [hook](Self::set_callback_error_hook)), and the loop goes on. On a closed loop the callback is
-    /// dropped.
+    /// dropped; [`Handle::add_callback`] tells of it. There is no bound but memory, which is given
+    /// back when a crowd has run.
     pub fn add_callback(&self, callback: impl FnOnce() + 'static) {
         if self.core.closed.get() {
             return;
@@ -330,12 +332,14 @@ impl IoLoop {
         self.insert_timer(deadline.into(), Action::Call(Box::new(callback)))
     }
 
-    /// Calls `callback` after `delay`, from the loop.
+    /// Calls `callback` after `delay`, from the loop; as [`call_at`](Self::call_at) otherwise.
+    ///
+    /// A delay that no clock can hold, such as `Duration::MAX`, counts as 30 years.
     pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Timeout {
         self.call_at(self.deadline_after(delay), callback)
     }
 
-    /// Cancels a timeout. Harmless for one that ran or was removed.
+    /// Cancels a timeout. Harmless for one that ran or was removed, and for one of another loop.
     pub fn remove_timeout(&self, timeout: Timeout) {
         // The callback may own what calls back into the loop when it is dropped.
         let removed = self.core.timers.borrow_mut().remove(timeout);

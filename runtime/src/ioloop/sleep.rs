@@ -12,8 +12,9 @@ use crate::coro::tick::Tick;
 
 /// Returns a future that is done after `duration`: Tornado's `gen.sleep`.
 ///
-/// A sleep of no time lets others run for a turn. The time counts from this call, not from the yield, so a sleep can be started, and yielded after
-/// other work has been done.
+/// A sleep of no time lets others run for a turn. The time counts from this call, not from the yield,
+/// so a sleep can be started, and yielded after other work has been done. A time that no clock can
+/// hold, such as `Duration::MAX`, counts as 30 years.
 ///
 /// # Examples
 ///
@@ -45,7 +46,8 @@ pub(crate) fn turn_until(deadline: Instant) -> Sleep {
     sleep
 }
 
-/// Returns a future that is done at `deadline`, a point of [`IoLoop::time`].
+/// Returns a future that is done at `deadline`, a point of [`IoLoop::time`]; at once if that has
+/// passed.
 pub fn sleep_until(deadline: Instant) -> Sleep {
     super::with_current(|io_loop| Sleep::new(io_loop, deadline.into()))
 }

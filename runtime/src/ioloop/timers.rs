@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 
 use slab::Slab;
@@ -22,6 +23,8 @@ use crate::coro::tick::Tick;
 pub struct Timeout {
     sequence: u64,
     slot: u32,
+    /// Whose timer it is: another loop has one of the same sequence and slot.
+    owner: u32,
 }
 
 impl Timeout {
@@ -29,6 +32,7 @@ impl Timeout {
     pub(super) const NONE: Timeout = Timeout {
         sequence: 0,
         slot: u32::MAX,
+        owner: 0,
     };
 }
 
@@ -38,13 +42,14 @@ pub(crate) enum Action {
     Wake(Waker),
 }
 
-#[derive(Default)]
 pub(crate) struct Timers {
     /// Invariant: holds every live timer once, and `dead` entries whose slot is gone.
     deadlines: BinaryHeap<Reverse<Entry>>,
     actions: Slab<(u64, Action)>,
     dead: usize,
     sequence: u64,
+    /// Written into each timeout; no two loops of the process have the same.
+    owner: u32,
 }
 
 /// A timer in the order in which they fire.
@@ -54,7 +59,20 @@ struct Entry {
     timeout: Timeout,
 }
 
+/// Numbers the loops, beginning past the owner of `Timeout::NONE`.
+static OWNERS: AtomicU32 = AtomicU32::new(1);
+
 impl Timers {
+    pub(crate) fn new() -> Timers {
+        Timers {
+            deadlines: BinaryHeap::new(),
+            actions: Slab::new(),
+            dead: 0,
+            sequence: 0,
+            owner: OWNERS.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
     pub(crate) fn insert(&mut self, deadline: Tick, action: Action) -> Timeout {
         self.sequence += 1;
         let sequence = self.sequence;
@@ -65,7 +83,11 @@ impl Timers {
         }
         let slot = self.actions.insert((sequence, action));
         let slot = u32::try_from(slot).expect("fewer than 2^32 timers are set");
-        let timeout = Timeout { sequence, slot };
+        let timeout = Timeout {
+            sequence,
+            slot,
+            owner: self.owner,
+        };
         self.deadlines.push(Reverse(Entry { deadline, timeout }));
         timeout
     }
@@ -83,7 +105,9 @@ impl Timers {
     }
 
     pub(crate) fn contains(&self, timeout: Timeout) -> bool {
-        (self.actions.get(timeout.slot as usize)).is_some_and(|(seq, _)| *seq == timeout.sequence)
+        timeout.owner == self.owner
+            && (self.actions.get(timeout.slot as usize))
+                .is_some_and(|(seq, _)| *seq == timeout.sequence)
     }
 
     /// Makes a timer wake `waker`. False if it is not set any more.
@@ -106,7 +130,8 @@ impl Timers {
     pub(crate) fn clear(&mut self) -> Timers {
         let empty = Timers {
             sequence: self.sequence,
-            ..Timers::default()
+            owner: self.owner,
+            ..Timers::new()
         };
         std::mem::replace(self, empty)
     }
@@ -175,7 +200,7 @@ mod tests {
     #[test]
     fn equal_deadlines_fire_in_the_order_they_were_set() {
         let (log, start) = (Rc::default(), Instant::now());
-        let mut timers = Timers::default();
+        let mut timers = Timers::new();
         for n in 0..20 {
             timers.insert(start.into(), note(&log, n));
         }
@@ -186,7 +211,7 @@ mod tests {
     #[test]
     fn removed_timers_do_not_fire_and_are_swept() {
         let (log, start) = (Rc::default(), Instant::now());
-        let mut timers = Timers::default();
+        let mut timers = Timers::new();
         let keep = timers.insert((start + Duration::from_secs(1)).into(), note(&log, 7));
         for n in 0..2000 {
             let timeout = timers.insert(start.into(), note(&log, n));
@@ -202,7 +227,7 @@ mod tests {
     #[test]
     fn a_key_of_a_reused_slot_is_stale() {
         let (log, start) = (Rc::default(), Instant::now());
-        let mut timers = Timers::default();
+        let mut timers = Timers::new();
         let old = timers.insert(start.into(), note(&log, 1));
         timers.remove(old);
         let new = timers.insert(start.into(), note(&log, 2));
@@ -214,7 +239,7 @@ mod tests {
     #[test]
     fn a_timer_set_while_timers_run_waits_for_the_next_turn() {
         let start = Instant::now();
-        let mut timers = Timers::default();
+        let mut timers = Timers::new();
         let log = Rc::default();
         timers.insert(start.into(), note(&log, 1));
         let newest = timers.newest();
@@ -229,7 +254,7 @@ mod tests {
         // As a sorted map has them.
         let base = Instant::now();
         let start = base + Duration::from_secs(10);
-        let mut timers = Timers::default();
+        let mut timers = Timers::new();
         let mut model = std::collections::BTreeMap::new();
         let mut set = Vec::new();
         let mut random = 1_u64;
@@ -289,7 +314,7 @@ mod tests {
     #[test]
     fn timer_that_nobody_lives_to_see_is_set_all_the_same() {
         let start = Instant::now();
-        let mut timers = Timers::default();
+        let mut timers = Timers::new();
         let far = start + Duration::from_secs(1 << 40);
         let (log, timeout) = (
             Rc::default(),

@@ -26,6 +26,9 @@ pub(super) const INBOX: mio::Token = mio::Token(usize::MAX);
 /// How many events one poll can bring.
 pub(super) const EVENTS: usize = 1024;
 
+/// For how many callbacks the queue keeps room when they have run.
+const CALLBACKS_KEPT: usize = 1024;
+
 /// How many coroutines may run between two polls while there are always more.
 const RESUMES_A_POLL: u32 = 64;
 
@@ -77,6 +80,11 @@ impl IoLoop {
             let next = self.core.callbacks.borrow_mut().pop_front();
             let Some(next) = next else { return };
             self.run_callback(next);
+        }
+        // A crowd has been served: its room is given back.
+        let mut callbacks = self.core.callbacks.borrow_mut();
+        if queued > CALLBACKS_KEPT && callbacks.len() <= CALLBACKS_KEPT {
+            callbacks.shrink_to(CALLBACKS_KEPT);
         }
     }
 

@@ -13,8 +13,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::policy::Policy;
+use crate::coro::cancel::cancelling;
 use crate::coro::context;
-use crate::coro::frames;
 use crate::coro::waits::WaitsFor;
 use crate::ioloop::ready::SlotKey;
 use crate::ioloop::{IoLoop, WeakLoop};
@@ -327,22 +327,6 @@ impl<W, T, B: Rebuild<T>> Children<W, T> for Keyed<W, T, B> {
         let rebuild = self.rebuild.take().expect("a wait is done once");
         rebuild.rebuild(self.children.iter_mut().map(take))
     }
-}
-
-/// Runs `drops`, and has the deferreds that it drops cancelled rather than detached.
-pub(super) fn cancelling(drops: impl FnOnce()) {
-    struct Restore(Option<frames::FrameMark>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            context::with(|context| context.drop_cancels.set(self.0));
-        }
-    }
-    let mark = frames::mark();
-    // Restored by a destructor, as those of the children may panic.
-    let _restore = Restore(context::with(|context| {
-        context.drop_cancels.replace(Some(mark))
-    }));
-    drops();
 }
 
 /// Takes what was kept of a child when all are done and none has failed.
