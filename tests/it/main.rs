@@ -39,6 +39,12 @@ mod cancel;
 /// How often coroutines take memory from the heap.
 mod allocations;
 
+/// What becomes of those who wait when a loop is closed, or run inside its own coroutine.
+mod closing;
+
+/// Wakers and executors of somebody else.
+mod foreign;
+
 /// Other programs, and pipes.
 mod process;
 

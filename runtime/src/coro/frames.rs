@@ -93,6 +93,8 @@ pub(super) struct Wanted {
     /// True if an error that nobody takes is not to be logged.
     pub(super) silenced: Cell<bool>,
     pub(super) cancel: Cell<Cancel>,
+    /// True if it was to be resumed while it ran, by a loop that it runs itself.
+    pub(super) resume: Cell<bool>,
 }
 
 /// Whether a coroutine is being cancelled.

@@ -200,6 +200,11 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
 
 impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
+        if self.stage.try_borrow().is_err() {
+            // Its first run runs the loop: it is resumed when that run has come to its yield.
+            self.frame.wanted.resume.set(true);
+            return false;
+        }
         let cancel = self.frame.wanted.cancel.get() == Cancel::Asked;
         if cancel {
             // Asked again if it cannot be told; a further call meanwhile asks anew.
@@ -226,6 +231,9 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         });
         let finished = match polled {
             Poll::Pending => {
+                if self.frame.wanted.resume.take() {
+                    waker.wake_by_ref();
+                }
                 context::with(|context| {
                     self.frame.suspend(context, at);
                     context.set_failure(None);

@@ -374,13 +374,19 @@ impl IoLoop {
         now.checked_add(delay).unwrap_or_else(|| now + far)
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.core.closed.get()
+    }
+
     pub(crate) fn insert_timer(&self, deadline: Tick, action: Action) -> Timeout {
         self.core.timers.borrow_mut().insert(deadline, action)
     }
 
     /// Makes a timer wake `waker`. False if it has run.
     pub(crate) fn rewake_timer(&self, timeout: Timeout, waker: &Waker) -> bool {
-        self.core.timers.borrow_mut().rewake(timeout, waker)
+        // Dropped when nothing is borrowed: with a foreign one anything may go.
+        let old = self.core.timers.borrow_mut().rewake(timeout, waker);
+        old.is_some()
     }
 
     pub(crate) fn downgrade(&self) -> WeakLoop {
@@ -415,6 +421,11 @@ impl IoLoop {
 
     pub(crate) fn ready(&self) -> &Ready {
         &self.core.ready
+    }
+
+    /// True if the waker queues something of this loop, which so polls what it wakes.
+    pub(crate) fn is_woken_by(&self, waker: &Waker) -> bool {
+        waker::loop_of(waker) == Some(self.core.id)
     }
 
     /// A waker for the slot, and for one child of it.
@@ -466,13 +477,13 @@ impl Core {
         self.ready.clear();
         drop(self.callbacks.take());
         let timers = self.timers.borrow_mut().clear();
-        drop(timers);
+        timers.wake_all();
         drop(self.handlers.take());
         drop(self.replies.take());
         drop(self.signals.take());
         drop(self.error_hook.take());
         drop(self.executor.take());
-        drop(self.sources.take());
+        self.sources.take().wake_all();
     }
 }
 
@@ -500,7 +511,7 @@ impl Roll for Core {
     }
 
     fn wake(&self, slot: u32) {
-        self.ready.wake(ready::SlotKey(slot), 0);
+        self.ready.queue(ready::SlotKey(slot));
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::IoLoop;
 use super::clock::real_now;
 use super::ready::SlotKey;
+use super::turn;
 use crate::coro::context;
 use crate::coro::frames::{Frame, FrameKey, RunTimes};
 use crate::coro::task::Resume;
@@ -84,8 +86,20 @@ impl IoLoop {
         if self.core.is_observed.get() {
             return self.resume_observed(slot, runnable);
         }
-        let finished = runnable.resume(&self.waker(slot));
+        let finished = self.resume_surviving(slot, runnable);
         finished || self.abandons(runnable)
+    }
+
+    /// Resumes; what unwinds out of that, such as a foreign waker that panics when the end is told,
+    /// is logged, and an end.
+    #[inline]
+    fn resume_surviving(&self, slot: SlotKey, runnable: &dyn Resume) -> bool {
+        let resume = || runnable.resume(&self.waker(slot));
+        catch_unwind(AssertUnwindSafe(resume)).unwrap_or_else(|panic| {
+            turn::log_stray(&panic);
+            runnable.abandon();
+            true
+        })
     }
 
     /// Abandons what runs on a loop that was closed meanwhile; nobody would resume it. True if so.
@@ -106,7 +120,7 @@ impl IoLoop {
             context::with(|context| context.show(frame.key));
         }
         let start = self.core.profiler.on.get().then(real_now);
-        let finished = runnable.resume(&self.waker(slot));
+        let finished = self.resume_surviving(slot, runnable);
         if let (Some(start), Some(frame)) = (start, frame) {
             let time = real_now().saturating_duration_since(start);
             self.core.profiler.record_run(frame, time, finished);

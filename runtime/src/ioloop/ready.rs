@@ -9,7 +9,7 @@
 //! so that only the children that were woken are polled again.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -87,31 +87,41 @@ impl Ready {
         drop(slot);
     }
 
-    /// Puts a slot on the queue, or notes that a relay's child was woken.
-    pub(crate) fn wake(&self, key: SlotKey, child: u32) {
-        let parent = match self.slots.borrow_mut().get_mut(key.0 as usize) {
+    /// Puts a runnable on the queue.
+    pub(crate) fn queue(&self, key: SlotKey) {
+        let parent = self.wake(key, 0);
+        debug_assert!(parent.is_none(), "a runnable is no relay");
+    }
+
+    /// Puts a slot on the queue, or notes that a relay's child was woken: then its parent is to be
+    /// woken, by the caller.
+    #[must_use = "a relay's parent is to be woken"]
+    pub(crate) fn wake(&self, key: SlotKey, child: u32) -> Option<Waker> {
+        match self.slots.borrow_mut().get_mut(key.0 as usize) {
             Some(Slot::Runnable { queued, .. }) => {
                 if !*queued {
                     *queued = true;
                     self.queue.borrow_mut().push_back(key);
                 }
-                return;
+                None
             }
             Some(Slot::Relay(relay)) => {
-                relay.woken.push(child);
-                relay.parent.clone()
+                relay.note(child);
+                Some(relay.parent.clone())
             }
-            None => return,
-        };
-        parent.wake();
+            None => None,
+        }
     }
 
-    /// Makes a relay's wakes go to `parent`, and moves its woken children to `into`.
-    pub(crate) fn relay(&self, key: SlotKey, parent: &Waker, into: &mut Vec<u32>) {
-        if let Some(Slot::Relay(relay)) = self.slots.borrow_mut().get_mut(key.0 as usize) {
-            relay.parent.clone_from(parent);
-            into.append(&mut relay.woken);
-        }
+    /// Makes a relay's wakes go to `parent`, and moves its woken children to `into`. Gives back
+    /// whom they went to.
+    pub(crate) fn relay(&self, key: SlotKey, parent: &Waker, into: &mut Vec<u32>) -> Option<Waker> {
+        let mut slots = self.slots.borrow_mut();
+        let Some(Slot::Relay(relay)) = slots.get_mut(key.0 as usize) else {
+            return None;
+        };
+        into.append(&mut relay.woken);
+        replace_waker(&mut relay.parent, parent)
     }
 
     /// Calls `f` with the frame of each coroutine.
@@ -164,6 +174,27 @@ impl Ready {
                 }
             }
         }
+    }
+}
+
+/// Puts `new` in the place of `old` unless they wake the same. What comes back is to be dropped when
+/// nothing is borrowed: with a foreign waker a whole task may go.
+pub(crate) fn replace_waker(old: &mut Waker, new: &Waker) -> Option<Waker> {
+    (!old.will_wake(new)).then(|| std::mem::replace(old, new.clone()))
+}
+
+impl Relay {
+    /// Notes a child, in the order in which they were woken first.
+    fn note(&mut self, child: u32) {
+        if self.woken.last() == Some(&child) {
+            return;
+        }
+        if self.woken.len() == self.woken.capacity() {
+            // Those that wake themselves over and over must not fill the memory.
+            let mut seen = HashSet::new();
+            self.woken.retain(|child| seen.insert(*child));
+        }
+        self.woken.push(child);
     }
 }
 

@@ -57,6 +57,10 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// # Cancellation
 ///
 /// Dropping it removes its timer.
+///
+/// # Panics
+///
+/// If the loop that was current when it was made is closed, and a coroutine of another one waits.
 #[must_use = "a sleep does nothing unless it is yielded"]
 #[derive(Debug)]
 pub struct Sleep {
@@ -115,9 +119,12 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(io_loop) = self.io_loop.upgrade() else {
-            // The loop is gone, and with it the coroutine that waits.
-            return Poll::Pending;
+        let Some(io_loop) = self
+            .io_loop
+            .upgrade()
+            .filter(|io_loop| !io_loop.is_closed())
+        else {
+            panic!("a sleep was waited for whose loop is closed: it would never end");
         };
         match self.timer {
             Some(timer) if io_loop.rewake_timer(timer.timeout, cx.waker()) => {

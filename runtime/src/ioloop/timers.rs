@@ -15,7 +15,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::callback::Callback;
-use super::ready::make_room;
+use super::ready::{make_room, replace_waker};
 use crate::coro::tick::Tick;
 
 /// Names a timer, for [`IoLoop::remove_timeout`](crate::IoLoop::remove_timeout).
@@ -46,6 +46,8 @@ pub(crate) struct Timers {
     /// Invariant: holds every live timer once, and `dead` entries whose slot is gone.
     deadlines: BinaryHeap<Reverse<Entry>>,
     actions: Slab<(u64, Action)>,
+    /// Entries that `pop_due` has taken out of `deadlines` until it is through.
+    passed_over: Vec<Reverse<Entry>>,
     dead: usize,
     sequence: u64,
     /// Written into each timeout; no two loops of the process have the same.
@@ -67,6 +69,7 @@ impl Timers {
         Timers {
             deadlines: BinaryHeap::new(),
             actions: Slab::new(),
+            passed_over: Vec::new(),
             dead: 0,
             sequence: 0,
             owner: OWNERS.fetch_add(1, Ordering::Relaxed),
@@ -110,16 +113,16 @@ impl Timers {
                 .is_some_and(|(seq, _)| *seq == timeout.sequence)
     }
 
-    /// Makes a timer wake `waker`. False if it is not set any more.
-    pub(crate) fn rewake(&mut self, timeout: Timeout, waker: &Waker) -> bool {
+    /// Makes a timer wake `waker`. None if it is not set any more; otherwise inside what it did
+    /// before, if that is something else.
+    pub(crate) fn rewake(&mut self, timeout: Timeout, waker: &Waker) -> Option<Option<Action>> {
         if !self.contains(timeout) {
-            return false;
+            return None;
         }
-        match &mut self.actions[timeout.slot as usize].1 {
-            Action::Wake(old) => old.clone_from(waker),
-            action => *action = Action::Wake(waker.clone()),
-        }
-        true
+        Some(match &mut self.actions[timeout.slot as usize].1 {
+            Action::Wake(old) => replace_waker(old, waker).map(Action::Wake),
+            action => Some(std::mem::replace(action, Action::Wake(waker.clone()))),
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -136,6 +139,15 @@ impl Timers {
         std::mem::replace(self, empty)
     }
 
+    /// Drops what was to be called, and wakes those who wait.
+    pub(super) fn wake_all(self) {
+        for (_, (_, action)) in self.actions {
+            if let Action::Wake(waker) = action {
+                waker.wake();
+            }
+        }
+    }
+
     /// The next deadline that is not dead.
     pub(crate) fn next_deadline(&mut self) -> Option<Tick> {
         Some(self.next()?.deadline)
@@ -147,13 +159,19 @@ impl Timers {
     }
 
     /// Takes the next timer that is due at `now` and not newer than `newest`.
+    ///
+    /// Newer ones that are due as well are passed over; at the end, when there are no more, they are
+    /// put back.
     pub(crate) fn pop_due(&mut self, now: Tick, newest: u64) -> Option<Action> {
-        let Entry { deadline, timeout } = self.next()?;
-        if deadline > now || timeout.sequence > newest {
-            return None;
+        while let Some(entry) = self.next().filter(|entry| entry.deadline <= now) {
+            self.deadlines.pop();
+            if entry.timeout.sequence <= newest {
+                return Some(self.actions.remove(entry.timeout.slot as usize).1);
+            }
+            self.passed_over.push(Reverse(entry));
         }
-        self.deadlines.pop();
-        Some(self.actions.remove(timeout.slot as usize).1)
+        self.deadlines.extend(self.passed_over.drain(..));
+        None
     }
 
     /// The next entry that is not dead; it stays.
@@ -170,10 +188,13 @@ impl Timers {
 
     fn sweep(&mut self) {
         let actions = &self.actions;
-        self.deadlines.retain(|Reverse(Entry { timeout, .. })| {
+        let is_set = |Reverse(Entry { timeout, .. }): &Reverse<Entry>| {
             (actions.get(timeout.slot as usize)).is_some_and(|(seq, _)| *seq == timeout.sequence)
-        });
-        self.dead = 0;
+        };
+        self.deadlines.retain(is_set);
+        self.dead = (self.passed_over.iter())
+            .filter(|entry| !is_set(entry))
+            .count();
     }
 }
 
@@ -247,6 +268,25 @@ mod tests {
         assert!(timers.pop_due(start.into(), newest).is_some());
         assert!(timers.pop_due(start.into(), newest).is_none());
         assert_eq!(timers.next_deadline(), Some(start.into()));
+    }
+
+    #[test]
+    fn a_timer_that_sets_itself_in_the_past_does_not_keep_others_from_their_time() {
+        let start = Instant::now();
+        let now = start + Duration::from_secs(1);
+        let mut timers = Timers::new();
+        let log = Rc::default();
+        timers.insert(start.into(), note(&log, 1));
+        timers.insert((start + Duration::from_millis(1)).into(), note(&log, 2));
+        let newest = timers.newest();
+        let again = timers.insert((start - Duration::from_millis(1)).into(), note(&log, 3));
+        for _ in 0..2 {
+            assert!(timers.pop_due(now.into(), newest).is_some());
+        }
+        assert!(timers.pop_due(now.into(), newest).is_none());
+        assert_eq!((timers.len(), timers.deadlines.len()), (1, 1));
+        assert!(timers.remove(again).is_some());
+        assert!(timers.next_deadline().is_none());
     }
 
     #[test]

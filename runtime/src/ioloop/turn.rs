@@ -9,6 +9,7 @@
 //! and the poll until `RESUMES_A_POLL` coroutines have been resumed since the last.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::IoLoop;
@@ -16,6 +17,7 @@ use super::handle::Message;
 use super::sources::Dispatch;
 use super::timers::Action;
 use crate::coro::context;
+use crate::coro::outcome::{Panic, panic_message};
 use crate::coro::tick::Tick;
 use crate::error::Result;
 use crate::inspect;
@@ -63,15 +65,16 @@ impl IoLoop {
         if self.core.inbox.take_signals() {
             self.queue_signal_callbacks();
         }
-        for message in messages {
-            match message {
-                Message::Call(f) => self.core.callbacks.borrow_mut().push_back(f),
-                Message::Wake(id) => {
-                    (self.core.ready).wake(super::ready::SlotKey(id.slot), id.child);
+        each_surviving(messages, |message| match message {
+            Message::Call(f) => self.core.callbacks.borrow_mut().push_back(f),
+            Message::Wake(id) => {
+                let key = super::ready::SlotKey(id.slot);
+                if let Some(parent) = self.core.ready.wake(key, id.child) {
+                    parent.wake();
                 }
-                Message::Reply(number, parcel) => self.deliver(number, parcel),
             }
-        }
+            Message::Reply(number, parcel) => self.deliver(number, parcel),
+        });
     }
 
     fn run_callbacks(&self) {
@@ -95,14 +98,11 @@ impl IoLoop {
         if next > now {
             return;
         }
-        loop {
-            let due = self.core.timers.borrow_mut().pop_due(now, newest);
-            match due {
-                Some(Action::Call(f)) => self.run_callback(f),
-                Some(Action::Wake(waker)) => waker.wake(),
-                None => return,
-            }
-        }
+        let due = || self.core.timers.borrow_mut().pop_due(now, newest);
+        each_surviving(std::iter::from_fn(due), |action| match action {
+            Action::Call(f) => self.run_callback(f),
+            Action::Wake(waker) => waker.wake(),
+        });
     }
 
     fn run_ready(&self) {
@@ -142,9 +142,7 @@ impl IoLoop {
         self.show_work();
         self.begin_turn();
         self.set_turn_time();
-        for event in &events {
-            self.dispatch(event);
-        }
+        each_surviving(&events, |event| self.dispatch(event));
         if self.core.clock.is_virtual() && events.is_empty() {
             self.jump();
         }
@@ -234,4 +232,19 @@ impl IoLoop {
         let now = Tick::from(self.time());
         context::with(|context| context.now.set(Some(now)));
     }
+}
+
+/// Calls `f` with each item. What unwinds out of one, such as a waker of somebody else's that panics, is
+/// logged, and the others have their turn.
+fn each_surviving<T>(items: impl IntoIterator<Item = T>, mut f: impl FnMut(T)) {
+    let mut items = items.into_iter();
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(|| items.by_ref().for_each(&mut f))) {
+        log_stray(&panic);
+    }
+}
+
+/// Logs what unwound out of something that the loop ran, and that nobody waits for.
+pub(super) fn log_stray(panic: &Panic) {
+    let message = panic_message(panic);
+    tracing::error!(target: "squall", "panic in a waker or a destructor that the loop ran: {message}");
 }

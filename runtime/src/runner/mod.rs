@@ -65,7 +65,7 @@ fn launch(io_loop: &IoLoop, runnable: Rc<dyn Resume>) {
     let here = stack_address();
     let outermost = context::with(|context| context.stack.get());
     if outermost.is_some_and(|outermost| outermost.abs_diff(here) > MAX_STACK) {
-        io_loop.ready().wake(slot, 0);
+        io_loop.ready().queue(slot);
         return;
     }
     context::with(|context| context.stack.set(Some(outermost.unwrap_or(here))));

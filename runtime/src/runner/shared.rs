@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::coro::cancel::Cancelled;
-use crate::coro::catch::{Panicked, catch_panic};
+use crate::coro::catch::{Plain, catch_panic};
 use crate::coro::deferred::Deferred;
 
 /// A result that several coroutines wait for, or one several times: each gets a clone.
@@ -21,7 +21,8 @@ pub struct Shared<T> {
 
 enum State<T> {
     Waiting(Vec<Waker>),
-    Done(T),
+    // Shared, as a clone of it may be anything, and is made when nothing is borrowed.
+    Done(Rc<T>),
     Cancelled,
     /// The text of the panic that ended it.
     Panicked(String),
@@ -71,8 +72,8 @@ impl<T> Shared<T> {
 #[crate::coroutine]
 fn settle<T: 'static>(deferred: Deferred<T>, shared: Shared<T>) {
     let outcome = catch_panic(deferred.or_cancelled());
-    let state = match crate::yield_!(async { Settled(outcome.await) }).0 {
-        Ok(Ok(value)) => State::Done(value),
+    let state = match crate::yield_!(async { Plain(outcome.await) }).0 {
+        Ok(Ok(value)) => State::Done(Rc::new(value)),
         Ok(Err(Cancelled)) => State::Cancelled,
         Err(panic) => State::Panicked(panic.message().to_owned()),
     };
@@ -81,24 +82,27 @@ fn settle<T: 'static>(deferred: Deferred<T>, shared: Shared<T>) {
     }
 }
 
-/// Not a `Result` as far as a yield can see.
-struct Settled<T>(Result<Result<T, Cancelled>, Panicked>);
-
 impl<T: Clone> Future for Shared<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let message = match &mut *self.state.borrow_mut() {
+        let mut state = self.state.borrow_mut();
+        let message = match &mut *state {
             State::Waiting(waiters) => {
                 if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
                     waiters.push(cx.waker().clone());
                 }
                 return Poll::Pending;
             }
-            State::Done(value) => return Poll::Ready(value.clone()),
+            State::Done(value) => {
+                let value = value.clone();
+                drop(state);
+                return Poll::Ready(T::clone(&value));
+            }
             State::Cancelled => None,
             State::Panicked(message) => Some(message.clone()),
         };
+        drop(state);
         match message {
             Some(message) => resume_unwind(Box::new(message)),
             None => resume_unwind(Box::new(Cancelled)),

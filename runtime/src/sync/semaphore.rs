@@ -164,8 +164,9 @@ impl Future for Acquire {
         match &self.turn {
             Turn::Granted => {}
             Turn::Waiting(ticket) => {
-                let mut core = self.semaphore.core.borrow_mut();
-                if core.line.poll(ticket, cx).is_pending() {
+                let (polled, old) = self.semaphore.core.borrow_mut().line.poll(ticket, cx);
+                drop(old);
+                if polled.is_pending() {
                     context::waits_for(WaitsFor::Permit);
                     return Poll::Pending;
                 }
@@ -185,7 +186,7 @@ impl Drop for Acquire {
             Turn::Granted => drop(Permit::of(&self.semaphore)),
             Turn::Waiting(ticket) => {
                 let called = self.semaphore.core.borrow_mut().line.leave(ticket);
-                if called.is_some() {
+                if called.is_ok() {
                     drop(Permit::of(&self.semaphore));
                 }
             }
