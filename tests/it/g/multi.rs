@@ -425,3 +425,21 @@ fn g54_a_list_with_a_cancelled_child_fails_with_the_cancellation() {
     let all = waits(vec![first, second]);
     assert_eq!(yield_!(all), Err(Cancelled));
 }
+
+#[test]
+fn the_error_of_a_list_that_is_given_up_is_logged() {
+    #[squall::coroutine]
+    fn waits(list: Vec<Deferred<Result<u32, String>>>) -> Result<Vec<u32>, String> {
+        yield_!(list)
+    }
+    #[squall::coroutine]
+    fn gives_up() {
+        let waiting = waits(vec![fail_after(1, "bad"), ok_after(5, 5)]);
+        yield_!(sleep(2 * SECOND));
+        waiting.cancel();
+        assert_eq!(yield_!(waiting.or_cancelled()), Err(Cancelled));
+    }
+    let ((), log) = capture_logs(|| run(gives_up));
+    let begins = "ERROR squall: an error among the children of a yield that was given up: ";
+    assert!(log.len() == 1 && log[0].starts_with(begins), "{log:?}");
+}
