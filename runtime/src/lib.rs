@@ -67,9 +67,11 @@ pub mod net;
 #[doc(hidden)]
 pub mod private;
 mod process;
+mod random;
 mod runner;
 pub mod signal;
 pub mod sync;
+pub mod testing;
 
 pub use coro::cancel::{Cancelled, Shield, shield};
 pub use coro::catch::{CatchPanic, Panicked, catch_panic, take_traceback};

@@ -63,6 +63,9 @@ mod timeout;
 /// Streams, servers and clients over real sockets.
 mod net;
 
+/// Tests that can be replayed: the harness behind `#[squall::test]` itself.
+mod sim;
+
 /// Wakes from other threads, in numbers.
 mod wakes;
 

@@ -160,11 +160,6 @@ pub(crate) fn place(key: FrameKey) -> (Option<&'static CoroutineSite>, Option<&'
     }
 }
 
-/// How many coroutines of this thread are alive.
-pub(crate) fn count() -> usize {
-    FRAMES.with_borrow(|frames| frames.slots.len())
-}
-
 /// One live coroutine, as [`live`] reports it.
 #[derive(Clone, Debug)]
 pub struct LiveCoroutine {
@@ -224,6 +219,11 @@ impl LiveCoroutine {
     /// True if none of `all` started this coroutine, or runs it.
     pub fn is_root(&self, all: &[LiveCoroutine]) -> bool {
         !all.iter().any(|other| self.is_child_of(other))
+    }
+
+    /// True if it was started before the mark.
+    pub(crate) fn is_before(&self, mark: FrameMark) -> bool {
+        self.key.is_before(mark)
     }
 
     /// Returns a number that no other coroutine of this thread has while this one is alive.

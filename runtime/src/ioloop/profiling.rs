@@ -66,6 +66,10 @@ impl IoLoop {
         if let Some((_, frame)) = identity {
             context::with(|context| context.show(frame));
         }
+        let simulated = self.core.simulation.get().zip(identity);
+        if let Some((simulation, (coroutine, frame))) = simulated {
+            simulation.record_run(self.turn_time(), coroutine, frame);
+        }
         let start = self.core.profiler.on.get().then(real_now);
         let finished = runnable.resume(&self.waker(slot));
         if let (Some(start), Some((coroutine, frame))) = (start, identity) {
@@ -74,15 +78,19 @@ impl IoLoop {
             let mut histograms = self.core.profiler.histograms.borrow_mut();
             histograms.record_run(coroutine, time);
         }
+        if let Some((simulation, (coroutine, frame))) = simulated {
+            simulation.record_stop(self.turn_time(), coroutine, frame, finished);
+        }
         // Whoever started it goes on.
         context::with(|context| context.show(context.frame.get()));
         finished
     }
 
-    /// Has resumes look whether they are measured or watched.
+    /// Has resumes look whether they are measured, watched or written down.
     pub(super) fn observe(&self) {
         let core = &self.core;
-        (core.is_observed).set(core.profiler.on.get() || core.watch.is_on());
+        let is_simulated = core.simulation.get().is_some();
+        (core.is_observed).set(core.profiler.on.get() || core.watch.is_on() || is_simulated);
     }
 
     /// Notes how long the turn took up to its poll, if that is measured.

@@ -17,6 +17,7 @@ use slab::Slab;
 
 use super::waker::{self, WakeId};
 use crate::coro::task::Resume;
+use crate::random::Random;
 
 /// The number of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +137,11 @@ impl Ready {
                 return Some((key, runnable.clone()));
             }
         }
+    }
+
+    /// Puts what is on the queue in a random order.
+    pub(super) fn shuffle(&self, random: &Random) {
+        random.shuffle(self.queue.borrow_mut().make_contiguous());
     }
 
     /// Drops every coroutine where it stands.

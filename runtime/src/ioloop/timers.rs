@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::fmt;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,16 @@ impl Timeout {
 pub(crate) enum Action {
     Call(Callback),
     Wake(Waker),
+}
+
+/// What happens, in a word.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Action::Call(_) => "calls",
+            Action::Wake(_) => "wakes",
+        })
+    }
 }
 
 pub(crate) struct Timers {
@@ -121,12 +132,26 @@ impl Timers {
         std::mem::replace(self, empty)
     }
 
+    /// All timers that are set, in order: the deadlines, and whether they call back.
+    pub(super) fn set(&self) -> Vec<(Instant, bool)> {
+        let live = (self.deadlines.iter()).filter(|Reverse(entry)| self.contains(entry.timeout));
+        let mut set: Vec<Entry> = live.map(|Reverse(entry)| *entry).collect();
+        set.sort_unstable();
+        let action = |entry: &Entry| &self.actions[entry.timeout.slot as usize].1;
+        set.iter()
+            .map(|entry| {
+                (
+                    self.instant(entry.nanos),
+                    matches!(action(entry), Action::Call(_)),
+                )
+            })
+            .collect()
+    }
+
     /// The next deadline that is not dead.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         let nanos = self.next()?.nanos;
-        let after = Duration::from_nanos(nanos.saturating_sub(BASE));
-        let before = Duration::from_nanos(BASE.saturating_sub(nanos));
-        Some(self.base + after - before)
+        Some(self.instant(nanos))
     }
 
     /// The last timer that has been set; those set from now on come after it.
@@ -162,6 +187,12 @@ impl Timers {
             (actions.get(timeout.slot as usize)).is_some_and(|(seq, _)| *seq == timeout.sequence)
         });
         self.dead = 0;
+    }
+
+    fn instant(&self, nanos: u64) -> Instant {
+        let after = Duration::from_nanos(nanos.saturating_sub(BASE));
+        let before = Duration::from_nanos(BASE.saturating_sub(nanos));
+        self.base + after - before
     }
 
     /// Nanoseconds from 146 years before `base` to 438 after it; what lies outside counts as the end.

@@ -1,4 +1,4 @@
-//! A non-blocking socket or pipe with buffered reads.
+//! A non-blocking socket, pipe or end of a pair in memory, with buffered reads.
 //!
 //! Reads take what the socket has into a buffer and give the part that was asked for; what comes
 //! after it stays for the next read. The buffer is freed whenever it is empty, so that a stream that
@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
 
+use super::memory::{Addresses, Conditions, End, wire};
 use super::read_buf::ReadBuf;
 use super::turns::Turns;
 use crate::error::{Error, Result};
@@ -25,7 +26,8 @@ use crate::ioloop::sources::{Direction, Registration};
 /// How much is read at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// A connected socket, or one end of a pipe: Tornado's `IOStream` and `PipeIOStream`.
+/// A connected socket, one end of a pipe, or one of a [`pair`](Self::pair) in memory: Tornado's
+/// `IOStream` and `PipeIOStream`.
 ///
 /// # Examples
 ///
@@ -58,6 +60,8 @@ enum Socket {
     Reader(RefCell<Option<pipe::Receiver>>),
     /// The end of a pipe that is written.
     Writer(RefCell<Option<pipe::Sender>>),
+    /// One end of a pair in memory.
+    Memory(End),
 }
 
 impl Socket {
@@ -69,6 +73,15 @@ impl Socket {
                 (pipe.borrow().as_ref()).map_or(Ok(0), |mut pipe| pipe.read(into))
             }
             Socket::Writer(_) => Err(wrong_end()),
+            Socket::Memory(end) => end.read(into),
+        }
+    }
+
+    /// True if a read that gave less than there was room for has taken all there is.
+    fn is_drained(&self) -> bool {
+        match self {
+            Socket::Memory(end) => end.is_drained(),
+            _ => true,
         }
     }
 
@@ -81,6 +94,7 @@ impl Socket {
                 Some(mut pipe) => pipe.write(data),
                 None => Err(io::ErrorKind::BrokenPipe.into()),
             },
+            Socket::Memory(end) => end.write(data),
         }
     }
 }
@@ -161,6 +175,48 @@ impl IoStream {
         let registration = Registration::new(&IoLoop::current(), &mut pipe)?;
         let socket = Socket::Writer(RefCell::new(Some(pipe)));
         Ok(Self::new(registration, socket))
+    }
+
+    /// Makes two streams that are joined in memory: what is written to one is read from the other.
+    ///
+    /// Both behave as the ends of a connection do, and are of its type: a write waits while 64 KiB
+    /// are unread, dropping or closing one ends the other, and one that is dropped with bytes unread
+    /// resets it. There is no descriptor, and nothing is asked of the system. Both belong to the
+    /// current loop.
+    ///
+    /// For what speaks a protocol to another part of the same program, and for tests; with latency,
+    /// short reads and resets, by [`testing::Network`](crate::testing::Network).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use squall::net::IoStream;
+    /// use squall::yield_;
+    ///
+    /// #[squall::main]
+    /// fn main() -> squall::Result<()> {
+    ///     let (client, server) = IoStream::pair();
+    ///     yield_!(client.write(b"hello\n"))?;
+    ///     assert_eq!(yield_!(server.read_until(b"\n", 80))?, b"hello\n");
+    ///     drop(server);
+    ///     assert_eq!(yield_!(client.read_until_close(80))?, b"");
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn pair() -> (IoStream, IoStream) {
+        let [left, right] = Self::joined(&Conditions::default(), None);
+        (left, right)
+    }
+
+    /// Two ends of a wire in memory; the first is the side that connected.
+    pub(super) fn joined(conditions: &Conditions, addresses: Option<Addresses>) -> [IoStream; 2] {
+        let io_loop = IoLoop::current();
+        let [left, right] = [(); 2].map(|()| Registration::in_memory(&io_loop));
+        let [near, far] = wire(&io_loop, conditions, [&left, &right], addresses);
+        [
+            Self::new(left, Socket::Memory(near)),
+            Self::new(right, Socket::Memory(far)),
+        ]
     }
 
     pub(super) fn from_mio(mut socket: TcpStream) -> Result<IoStream> {
@@ -330,6 +386,11 @@ impl IoStream {
                     self.close_pipe();
                     Ok(())
                 }
+                Socket::Memory(end) => {
+                    end.close();
+                    self.registration.close();
+                    Ok(())
+                }
             };
         }
     }
@@ -345,6 +406,7 @@ impl IoStream {
             Socket::Unix(socket) => socket.shutdown(Shutdown::Write)?,
             Socket::Reader(_) => {}
             Socket::Writer(_) => self.close_pipe(),
+            Socket::Memory(end) => end.shut(),
         }
         Ok(())
     }
@@ -366,18 +428,20 @@ impl IoStream {
         Ok(())
     }
 
-    /// Returns the address of the peer; none for a Unix socket or a pipe.
+    /// Returns the address of the peer; none for a Unix socket, a pipe or a pair in memory.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(socket) => socket.peer_addr().ok(),
+            Socket::Memory(end) => end.addresses().map(|addresses| addresses.peer),
             Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
         }
     }
 
-    /// Returns the stream's own address; none for a Unix socket or a pipe.
+    /// Returns the stream's own address; none for a Unix socket, a pipe or a pair in memory.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(socket) => socket.local_addr().ok(),
+            Socket::Memory(end) => end.addresses().map(|addresses| addresses.own),
             Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
         }
     }
@@ -452,7 +516,7 @@ impl IoStream {
             match self.socket.read(into) {
                 Ok(read) => {
                     // Less than there is room for: the socket is drained, and the next edge tells.
-                    if read < into.len() {
+                    if read < into.len() && self.socket.is_drained() {
                         self.registration.clear(Direction::Read);
                     }
                     return Poll::Ready(Ok(read));
@@ -487,7 +551,7 @@ impl IoStream {
         match &self.socket {
             Socket::Reader(pipe) => drop(pipe.take()),
             Socket::Writer(pipe) => drop(pipe.take()),
-            Socket::Tcp(_) | Socket::Unix(_) => {}
+            Socket::Tcp(_) | Socket::Unix(_) | Socket::Memory(_) => {}
         }
         self.registration.close();
     }
