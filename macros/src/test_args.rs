@@ -75,7 +75,7 @@ impl TestArgs {
                 name: ::core::concat!(::core::module_path!(), "::", #text),
                 seed: #seed,
                 seeds: #seeds,
-                leaks: #squall::testing::Leaks::#leaks,
+                leaks: #squall::private::Leaks::#leaks,
                 timeout: #timeout,
             }
         }

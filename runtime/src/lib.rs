@@ -45,6 +45,7 @@
 //! | see what is alive, and what it waits for | [`dump`], [`live`] |
 //! | hear of what blocks the loop | [`IoLoop::set_blocking_log_threshold`], [`IoLoop::set_blocking_signal_threshold`] |
 //! | measure turns and coroutines | [`IoLoop::set_profiling`], [`IoLoop::profile`] |
+//! | test on a virtual clock, with orders and faults from a seed | [`#[squall::test]`](macro@test), [`testing`] |
 //! | yield tokio's futures | the feature `tokio` |
 //! | await a coroutine elsewhere | [`Handle::run`] |
 //!

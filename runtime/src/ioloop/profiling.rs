@@ -89,8 +89,8 @@ impl IoLoop {
     /// Has resumes look whether they are measured, watched or written down.
     pub(super) fn observe(&self) {
         let core = &self.core;
-        let is_simulated = core.simulation.get().is_some();
-        (core.is_observed).set(core.profiler.on.get() || core.watch.is_on() || is_simulated);
+        let is_written_down = core.simulation.get().is_some_and(|s| s.has_log());
+        (core.is_observed).set(core.profiler.on.get() || core.watch.is_on() || is_written_down);
     }
 
     /// Notes how long the turn took up to its poll, if that is measured.

@@ -131,6 +131,10 @@ impl IoLoop {
 }
 
 impl Simulation {
+    pub(super) fn has_log(&self) -> bool {
+        self.log.is_some()
+    }
+
     pub(super) fn record(&self, now: Instant, event: fmt::Arguments<'_>) {
         if let Some(log) = &self.log {
             let time = now.saturating_duration_since(self.start);

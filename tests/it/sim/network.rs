@@ -85,7 +85,7 @@ fn the_log_has_the_events_of_streams() {
     let log = run.log();
     let stream = "stream 1: 10.255.255.254:49152 → 10.0.0.1:7: ";
     for part in [
-        format!("{stream}"),
+        stream.to_owned(),
         "bytes written, ".to_owned(),
         "ms away".to_owned(),
         " bytes arrive\n".to_owned(),
@@ -192,8 +192,8 @@ fn a_loop_in_a_network_binds_and_connects_there() -> Result<()> {
 #[squall::coroutine]
 fn hello(ex: &mut Exchange) -> squall_web::Result<()> {
     yield_!(sleep(SECOND));
-    ex.write("Hello, ");
-    ex.write(ex.argument("name").unwrap_or_default());
+    let name = ex.argument("name").unwrap_or_default().to_string();
+    ex.write(format!("Hello, {name}"));
     Ok(())
 }
 
@@ -215,6 +215,24 @@ fn an_http_server_answers_over_a_pair_in_memory() -> Result<()> {
 
 #[squall::test(seeds = 20)]
 fn an_http_server_and_client_talk_in_memory() {
+    yield_!(three_fetches());
+}
+
+#[test]
+fn http_in_memory_is_the_same_to_the_byte() {
+    for seed in 0..5 {
+        let logs = [(); 2].map(|()| {
+            let run = Simulation::new().seed(seed).run(three_fetches);
+            assert!(run.outcome().is_ok());
+            run.log().to_owned()
+        });
+        assert!(logs[0].lines().count() > 100, "{}", logs[0]);
+        assert_eq!(logs[0], logs[1]);
+    }
+}
+
+#[squall::coroutine]
+fn three_fetches() {
     Network::new()
         .latency(MS..=30 * MS)
         .short_transfers()
@@ -232,7 +250,8 @@ fn an_http_server_and_client_talk_in_memory() {
 
 #[test]
 fn impossible_conditions_are_refused() {
-    let refused: [(fn() -> Network, &str); 3] = [
+    type Make = fn() -> Network;
+    let refused: [(Make, &str); 3] = [
         (|| Network::new().latency(2 * MS..=MS), "swap them"),
         (|| Network::new().resets(1.5), "from 0 to 1, and not 1.5"),
         (|| Network::new().buffer(0), "lets nothing through"),

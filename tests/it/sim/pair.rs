@@ -124,15 +124,29 @@ fn closing_ends_ones_own_reads_and_writes_too() -> Result<()> {
     }
     let (a, b) = IoStream::pair();
     let (a, b) = (Rc::new(a), Rc::new(b));
-    let (reading, writing, theirs) = (reads(a.clone()), writes(a.clone()), writes(b.clone()));
+    let (reading, writing) = (reads(a.clone()), writes(a.clone()));
     yield_!(moment());
     a.close();
     assert!(a.is_closed());
     assert!(yield_!(reading).unwrap_err().is_closed());
     assert!(yield_!(writing).unwrap_err().is_closed());
-    assert_eq!(kind(yield_!(theirs)), Some(ErrorKind::BrokenPipe));
+    assert_eq!(kind(yield_!(b.write(b"x"))), Some(ErrorKind::BrokenPipe));
     assert!(yield_!(a.read_bytes(1)).unwrap_err().is_closed());
     assert_eq!(yield_!(b.read_until_close(100 * KIB))?.len(), 64 * KIB);
+    Ok(())
+}
+
+#[squall::test]
+fn a_write_that_waits_for_room_ends_when_nobody_reads_any_more() -> Result<()> {
+    #[squall::coroutine]
+    fn writes(stream: IoStream) -> Result<()> {
+        yield_!(stream.write(&vec![0; 100 * KIB]))
+    }
+    let (a, b) = IoStream::pair();
+    let writing = writes(a);
+    yield_!(moment());
+    b.close();
+    assert_eq!(kind(yield_!(writing)), Some(ErrorKind::BrokenPipe));
     Ok(())
 }
 

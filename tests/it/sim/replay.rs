@@ -279,14 +279,11 @@ fn another_thread_that_takes_its_time_is_no_hang() {
     let run = simulation.run(|| {
         let (promise, deferred) = squall::Promise::new();
         let handle = IoLoop::current().handle();
-        let promise = Rc::new(Cell::new(Some(promise)));
-        PROMISE.with(|slot| slot.replace(Some(promise)));
+        PROMISE.set(Some(promise));
         std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(5));
             handle.add_callback(|| {
-                let promise = PROMISE
-                    .with(|slot| slot.take())
-                    .and_then(|cell| cell.take());
+                let promise = PROMISE.take();
                 promise.expect("it was put there").set_result(7);
             })
         });
@@ -296,8 +293,7 @@ fn another_thread_that_takes_its_time_is_no_hang() {
 }
 
 thread_local! {
-    static PROMISE: RefCell<Option<Rc<Cell<Option<squall::Promise<u32>>>>>> =
-        const { RefCell::new(None) };
+    static PROMISE: Cell<Option<squall::Promise<u32>>> = const { Cell::new(None) };
 }
 
 #[test]
