@@ -110,7 +110,8 @@ pub use squall_macros::{coroutine, coroutines, engine, main, test};
 /// first error in input order is given, and the others are logged (unless
 /// [`multi`]`(…).quiet()`).
 ///
-/// What is done already is not waited for: the coroutine goes on at once.
+/// What is done already is not waited for: the coroutine goes on at once. Only one that passes 128
+/// such yields without waiting is made to wait for a turn, so that others run.
 ///
 /// # Examples
 ///

@@ -16,7 +16,7 @@ use std::task::{Context, Poll, ready};
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
 
-use super::memory::{Addresses, Conditions, End, wire};
+use super::memory::End;
 use super::read_buf::ReadBuf;
 use super::turns::Turns;
 use crate::error::{Error, Result};
@@ -177,46 +177,9 @@ impl IoStream {
         Ok(Self::new(registration, socket))
     }
 
-    /// Makes two streams that are joined in memory: what is written to one is read from the other.
-    ///
-    /// Both behave as the ends of a connection do, and are of its type: a write waits while 64 KiB
-    /// are unread, dropping or closing one ends the other, and one that is dropped with bytes unread
-    /// resets it. There is no descriptor, and nothing is asked of the system. Both belong to the
-    /// current loop.
-    ///
-    /// For what speaks a protocol to another part of the same program, and for tests; with latency,
-    /// short reads and resets, by [`testing::Network`](crate::testing::Network).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use squall::net::IoStream;
-    /// use squall::yield_;
-    ///
-    /// #[squall::main]
-    /// fn main() -> squall::Result<()> {
-    ///     let (client, server) = IoStream::pair();
-    ///     yield_!(client.write(b"hello\n"))?;
-    ///     assert_eq!(yield_!(server.read_until(b"\n", 80))?, b"hello\n");
-    ///     drop(server);
-    ///     assert_eq!(yield_!(client.read_until_close(80))?, b"");
-    ///     Ok(())
-    /// }
-    /// ```
-    pub fn pair() -> (IoStream, IoStream) {
-        let [left, right] = Self::joined(&Conditions::default(), None);
-        (left, right)
-    }
-
-    /// Two ends of a wire in memory; the first is the side that connected.
-    pub(super) fn joined(conditions: &Conditions, addresses: Option<Addresses>) -> [IoStream; 2] {
-        let io_loop = IoLoop::current();
-        let [left, right] = [(); 2].map(|()| Registration::in_memory(&io_loop));
-        let [near, far] = wire(&io_loop, conditions, [&left, &right], addresses);
-        [
-            Self::new(left, Socket::Memory(near)),
-            Self::new(right, Socket::Memory(far)),
-        ]
+    /// Takes one end of a wire in memory.
+    pub(super) fn from_memory(registration: Registration, end: End) -> IoStream {
+        Self::new(registration, Socket::Memory(end))
     }
 
     pub(super) fn from_mio(mut socket: TcpStream) -> Result<IoStream> {
