@@ -36,7 +36,7 @@ impl IoLoop {
     ///
     /// # Errors
     ///
-    /// If a turn fails, or the loop was closed.
+    /// If the loop runs already.
     pub(crate) fn settle(&self) -> Result<()> {
         if self.core.closed.get() {
             return Ok(());
@@ -47,7 +47,7 @@ impl IoLoop {
             if !has_callbacks && self.core.ready.is_empty() {
                 break;
             }
-            self.turn()?;
+            self.timeless_turn();
             if self.core.closed.get() {
                 break;
             }

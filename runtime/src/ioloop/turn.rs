@@ -51,6 +51,13 @@ impl IoLoop {
         Ok(())
     }
 
+    /// Runs what can run in a turn without time and without I/O.
+    pub(super) fn timeless_turn(&self) {
+        self.run_mail();
+        self.run_callbacks();
+        self.run_ready();
+    }
+
     fn run_mail(&self) {
         if !self.core.inbox.mailbox().has_mail() {
             return;

@@ -241,7 +241,7 @@ impl<T> Run<T> {
     }
 
     /// Returns what happened, a line an event: the turn's number, the virtual time in seconds since
-    /// the start, and what it was. See [the chapter on it](self#the-event-log).
+    /// the start, and what it was. See [the chapter on it](crate::testing#the-event-log).
     ///
     /// The same seed gives the same text, to the byte, if the program itself is as repeatable.
     pub fn log(&self) -> &str {

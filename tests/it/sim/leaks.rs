@@ -205,10 +205,13 @@ fn strict_is_for_coroutines_too() {
 
 #[test]
 fn what_is_under_way_at_the_end_comes_to_its_end() {
-    /// Sees the end of its stream a turn after the test's.
+    /// Sees the end of its stream a turn after the test's, and is done some turns later.
     #[squall::coroutine]
     fn reads(stream: IoStream) {
         yield_!(stream.read_until_close(80)).unwrap();
+        for _ in 0..5 {
+            yield_!(moment());
+        }
     }
     #[squall::coroutine]
     fn program() {
@@ -234,4 +237,22 @@ fn a_failure_is_told_before_what_it_left_behind() {
     }
     let run = Simulation::new().run(program);
     assert_eq!(run.outcome().unwrap_err().to_string(), "first");
+}
+
+#[test]
+fn no_time_passes_while_what_is_under_way_ends() {
+    #[squall::coroutine]
+    fn lingers() {
+        for _ in 0..5 {
+            yield_!(moment());
+        }
+        IoLoop::current().call_later(7 * SECOND, || {});
+    }
+    #[squall::coroutine]
+    fn program() {
+        drop(lingers());
+        yield_!(moment());
+    }
+    let left = check(program);
+    assert!(left.contains("calls back in 7s"), "{left}");
 }

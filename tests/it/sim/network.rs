@@ -263,3 +263,59 @@ fn impossible_conditions_are_refused() {
         assert!(message.expect("it is a text").contains(mend), "{mend}");
     }
 }
+
+#[test]
+fn a_writer_whose_reader_closes_is_told_however_full_the_network_is() {
+    #[squall::coroutine]
+    fn writes(stream: IoStream) -> Result<()> {
+        yield_!(stream.write(&[0; 1000]))?;
+        yield_!(sleep(SECOND));
+        yield_!(stream.write(b"more"))
+    }
+    #[squall::coroutine]
+    fn program() -> bool {
+        let (near, far) = bad().pair();
+        let writing = writes(near);
+        yield_!(sleep(200 * MS));
+        far.close();
+        yield_!(writing).is_err_and(|error| error.is_closed())
+    }
+    for seed in 0..50 {
+        let run = Simulation::new()
+            .timeout(60 * SECOND)
+            .seed(seed)
+            .run(program);
+        assert!(run.into_value(), "seed {seed}");
+    }
+}
+
+#[test]
+fn much_data_goes_both_ways_at_a_time_up_to_its_end() {
+    #[squall::coroutine]
+    fn send(stream: std::rc::Rc<IoStream>, data: Vec<u8>) -> Result<()> {
+        yield_!(stream.write(&data))?;
+        stream.shutdown_write()
+    }
+    #[squall::coroutine]
+    fn program() -> Result<bool> {
+        let network = Network::new()
+            .latency(MS..=9 * MS)
+            .short_transfers()
+            .buffer(500);
+        let (near, far) = network.pair();
+        let (near, far) = (std::rc::Rc::new(near), std::rc::Rc::new(far));
+        let there: Vec<u8> = (0..20_000).map(|n| (n % 251) as u8).collect();
+        let back: Vec<u8> = there.iter().rev().copied().collect();
+        let sending = [
+            send(near.clone(), there.clone()),
+            send(far.clone(), back.clone()),
+        ];
+        let read = [far.read_until_close(30_000), near.read_until_close(30_000)];
+        let ([got_there, got_back], _) = yield_!((read, sending))?;
+        Ok(got_there == there && got_back == back)
+    }
+    for seed in 0..20 {
+        let run = Simulation::new().seed(seed).run(program);
+        assert!(matches!(run.into_value(), Ok(true)), "seed {seed}");
+    }
+}

@@ -19,9 +19,9 @@ use crate::ioloop::{IoLoop, WeakLoop};
 
 /// One end of a wire: what a stream has in the place of a socket.
 pub(in crate::net) struct End {
+    // Two words, so that streams over sockets do not grow for it.
     wire: Rc<Wire>,
     side: Side,
-    addresses: Option<Addresses>,
 }
 
 /// The addresses of an end that is in a network.
@@ -49,6 +49,8 @@ impl Side {
 struct Wire {
     io_loop: WeakLoop,
     conditions: Conditions,
+    /// Of the left end, if it is in a network.
+    addresses: Option<Addresses>,
     ends: [Notifier; 2],
     /// What is written by each side.
     pipes: RefCell<[Pipe; 2]>,
@@ -80,27 +82,29 @@ pub(in crate::net) fn wire(
     let wire = Rc::new(Wire {
         io_loop: io_loop.downgrade(),
         conditions: conditions.clone(),
+        addresses,
         ends: registrations.map(Registration::notifier),
         pipes: RefCell::new([(); 2].map(|()| Pipe::new(conditions.buffer))),
         is_reset: Default::default(),
         timers: Default::default(),
         names,
     });
-    let swapped = addresses.map(|Addresses { own, peer }| Addresses {
-        own: peer,
-        peer: own,
-    });
-    let end = |side, addresses| End {
+    [Side::Left, Side::Right].map(|side| End {
         wire: wire.clone(),
         side,
-        addresses,
-    };
-    [end(Side::Left, addresses), end(Side::Right, swapped)]
+    })
 }
 
 impl End {
     pub(in crate::net) fn addresses(&self) -> Option<Addresses> {
-        self.addresses
+        let left = self.wire.addresses?;
+        Some(match self.side {
+            Side::Left => left,
+            Side::Right => Addresses {
+                own: left.peer,
+                peer: left.own,
+            },
+        })
     }
 
     /// Reads what has arrived; 0 at the end of the stream.
@@ -210,7 +214,7 @@ impl fmt::Debug for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("End")
             .field("side", &self.side)
-            .field("addresses", &self.addresses)
+            .field("addresses", &self.addresses())
             .finish_non_exhaustive()
     }
 }
