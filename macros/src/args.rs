@@ -1,4 +1,5 @@
-//! What stands in the parentheses of an attribute: `scoped`, `crate = some::path`.
+//! What stands in the parentheses of an attribute: `scoped`, `crate = some::path`; those of `#[test]`
+//! alone are in `test_args`.
 
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
@@ -6,6 +7,7 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Ident, Meta, Path, Token, parse_quote};
 
 use crate::check::{self, Errors};
+use crate::test_args::TestArgs;
 
 /// The macro whose arguments are read: it decides what is allowed and is named in messages.
 #[derive(Clone, Copy, PartialEq)]
@@ -33,6 +35,7 @@ impl Macro {
     pub(crate) fn accepts(self) -> &'static str {
         match self {
             Macro::Coroutine => "`scoped` or `crate = some::path`",
+            Macro::Test => "`seed`, `seeds`, `leaks`, `timeout_secs` or `crate = some::path`",
             _ => "`crate = some::path`",
         }
     }
@@ -45,6 +48,8 @@ pub(crate) struct Args {
     pub(crate) scoped: bool,
     /// Where the crate is re-exported.
     pub(crate) krate: Option<Path>,
+    /// What only `#[test]` takes.
+    pub(crate) test: TestArgs,
 }
 
 impl Args {
@@ -106,6 +111,8 @@ impl Args {
             self.krate.replace(path).is_some()
         } else if name == "scoped" && of == Macro::Coroutine {
             std::mem::replace(&mut self.scoped, true)
+        } else if TestArgs::has(name) && of == Macro::Test {
+            self.test.read(name, input, errors)?
         } else {
             errors.at(name, check::unknown_argument(name, of));
             skip_argument(input);
@@ -119,7 +126,7 @@ impl Args {
 }
 
 /// Goes on to the next comma, so that each unknown argument is one message.
-fn skip_argument(input: ParseStream) {
+pub(crate) fn skip_argument(input: ParseStream) {
     while !input.is_empty() && !input.peek(Token![,]) {
         // A token tree can always be read where the input is not empty.
         let _ = input.parse::<proc_macro2::TokenTree>();

@@ -65,8 +65,8 @@ struct Coroutines {
 impl Coroutines {
     fn new(krate: Option<Path>) -> Coroutines {
         let args = Args {
-            scoped: false,
             krate,
+            ..Args::default()
         };
         Coroutines {
             squall: args.squall(),

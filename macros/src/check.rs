@@ -369,6 +369,27 @@ pub(crate) fn duplicate_argument(name: &Ident) -> String {
     format!("`{name}` is given twice; remove this one")
 }
 
+/// What an argument of `#[test]` is.
+pub(crate) fn test_argument(name: &str) -> &'static str {
+    match name {
+        "seed" => "`seed` pins the test to one seed, a whole number: `seed = 17`",
+        "seeds" => {
+            "`seeds` says how many seeds the test is run with, a whole number from 1: `seeds = 100`"
+        }
+        "leaks" => {
+            "`leaks` says what the test may leave behind: `leaks = \"check\"` for no timers, \
+             descriptors and callbacks, `\"strict\"` for no coroutines either, `\"allow\"` for anything"
+        }
+        _ => {
+            "`timeout_secs` is how much virtual time the test may take, in whole seconds from 1: \
+             `timeout_secs = 60`"
+        }
+    }
+}
+
+pub(crate) const SEED_AND_SEEDS: &str = "`seed` pins the test to one seed, and `seeds` runs it with \
+    many: remove one of the two";
+
 // Texts: coroutines.
 
 const ASYNC: &str =

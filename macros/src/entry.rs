@@ -24,7 +24,7 @@ pub(crate) fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 //          #[should_panic]
 //          fn name() -> R {
 //              fn name() -> ::squall::Deferred<R> { … body … }
-//              ::squall::private::run_test("name", name)
+//              ::squall::private::run_test(&TestPlan { … }, ::squall::private::outcome_of!(R), name)
 //          }
 pub(crate) fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     entry(args, item, Macro::Test)
@@ -57,13 +57,15 @@ fn expand(mut function: Function, args: &Args, of: Macro, errors: &mut Errors) -
     }
 
     let squall = args.squall();
+    let returned = function.result();
     let name = &function.sig.ident;
     let result = &function.sig.output;
     let test = (of == Macro::Test).then(|| quote!(#[::core::prelude::v1::test]));
     let run = match of {
         Macro::Test => {
-            let text = name.to_string();
-            quote!(run_test(#text, #name))
+            let plan = args.test.plan(name, &squall);
+            let result = &returned;
+            quote!(run_test(#plan, #squall::private::outcome_of!(#result), #name))
         }
         _ => quote!(run_main(#name)),
     };
@@ -123,7 +125,8 @@ mod tests {
             ),
             &[
                 "# [:: core :: prelude :: v1 :: test] # [should_panic] fn t () { fn t ()",
-                "a :: private :: run_test (\"t\" , t) }",
+                "a :: private :: run_test (& a :: private :: TestPlan { name : ",
+                "a :: private :: outcome_of ! (()) , t) }",
             ],
         );
     }

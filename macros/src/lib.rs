@@ -9,6 +9,7 @@
 //!
 //! ```text
 //!   args.rs    what stands in the parentheses     input.rs   the functions we accept
+//!   test_args.rs  the same, for #[test] alone
 //!   check.rs   every message a user can get       rewrite.rs yield points
 //!   place.rs   file, line and text of a token     stub.rs    what is emitted beside an error
 //!   expand.rs  #[coroutine]                       block.rs   coroutines! { … }
@@ -35,6 +36,7 @@ mod input;
 mod place;
 mod rewrite;
 mod stub;
+mod test_args;
 
 /// Turns a function into a coroutine.
 ///
@@ -181,19 +183,37 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes a coroutine a test, run on a loop of its own.
 ///
+/// The loop's clock is virtual: it jumps to the next timer when nothing can run. At the end the test
+/// fails for what it leaves behind.
+///
 /// `#[should_panic]`, `#[ignore]` and other attributes stay. The result may be whatever a test
-/// may return. `#[test(crate = some::path)]` says where `squall` is re-exported.
+/// may return.
+///
+/// # Arguments
+///
+/// * `seeds = 100`: runs the test with each seed from 0 to 99, on a fresh loop each. A seed shuffles
+///   what runs first among coroutines that can run, and is where the faults of a
+///   `squall::testing::Network` come from.
+/// * `seed = 17`: runs it with that seed. Without either it runs once, and in the order in which
+///   things came.
+/// * `leaks = "allow"` or `"strict"`: what it may leave behind; see `squall::testing::Leaks`.
+/// * `timeout_secs = 60`: fails it when so much virtual time has passed.
+/// * `crate = some::path`: where `squall` is re-exported.
+///
+/// `SQUALL_SEED=17` in the environment runs any test once, with that seed; a failure under a seed
+/// says so, and shows the last events. With `SQUALL_LOG_EVENTS=<folder>` each run writes its event
+/// log there.
 ///
 /// # Examples
 ///
 /// Not run here, as the crate `squall` is not at hand:
 ///
 /// ```text
-/// #[squall::test]
+/// #[squall::test(seeds = 100)]
 /// fn time_passes() {
-///     let before = Instant::now();
-///     yield_!(squall::sleep(Duration::from_millis(5)));
-///     assert!(before.elapsed() >= Duration::from_millis(5));
+///     let before = IoLoop::current().time();
+///     yield_!(squall::sleep(Duration::from_secs(3600))); // in no time
+///     assert_eq!(IoLoop::current().time() - before, Duration::from_secs(3600));
 /// }
 /// ```
 ///

@@ -44,6 +44,7 @@ enum Kind {
     RunTimeout(Duration),
     RunStopped,
     RunClosed,
+    Deadlock(String),
     NoPeriod,
     NoThreshold,
     NoThreads,
@@ -95,6 +96,10 @@ impl Error {
     /// True if a deadline passed first. Trying again may help.
     pub fn is_timeout(&self) -> bool {
         matches!(self.kind, Kind::TimedOut(_) | Kind::RunTimeout(_))
+    }
+
+    pub(crate) fn is_deadlock(&self) -> bool {
+        matches!(self.kind, Kind::Deadlock(_))
     }
 
     /// Returns the system's error, if it was one.
@@ -176,6 +181,10 @@ impl Error {
 
     pub(crate) fn run_timeout(timeout: Duration) -> Error {
         Kind::RunTimeout(timeout).into()
+    }
+
+    pub(crate) fn deadlock(living: &dyn fmt::Display) -> Error {
+        Kind::Deadlock(living.to_string()).into()
     }
 
     pub(crate) fn run_stopped() -> Error {
@@ -288,6 +297,10 @@ impl fmt::Display for Error {
                 f.write_str("the loop was stopped before run_sync's future was done")
             }
             Kind::RunClosed => f.write_str("the loop was closed before run_sync's future was done"),
+            Kind::Deadlock(living) => write!(
+                f,
+                "nothing can run any more: there is no timer, descriptor or answer to wait for, and no other thread woke the loop\n{living}"
+            ),
             Kind::NoPeriod => f.write_str("a periodic callback's period is longer than zero"),
             Kind::NoThreshold => f.write_str(
                 "a blocking threshold is longer than zero; `None` switches the watchdog off",

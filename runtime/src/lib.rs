@@ -45,6 +45,7 @@
 //! | see what is alive, and what it waits for | [`dump`], [`live`] |
 //! | hear of what blocks the loop | [`IoLoop::set_blocking_log_threshold`], [`IoLoop::set_blocking_signal_threshold`] |
 //! | measure turns and coroutines | [`IoLoop::set_profiling`], [`IoLoop::profile`] |
+//! | test on a virtual clock, with orders and faults from a seed | [`#[squall::test]`](macro@test), [`testing`] |
 //! | yield tokio's futures | the feature `tokio` |
 //! | await a coroutine elsewhere | [`Handle::run`] |
 //!
@@ -67,9 +68,11 @@ pub mod net;
 #[doc(hidden)]
 pub mod private;
 mod process;
+mod random;
 mod runner;
 pub mod signal;
 pub mod sync;
+pub mod testing;
 
 pub use coro::cancel::{Cancelled, Shield, shield};
 pub use coro::catch::{CatchPanic, Panicked, catch_panic, take_traceback};
@@ -108,7 +111,8 @@ pub use squall_macros::{coroutine, coroutines, engine, main, test};
 /// first error in input order is given, and the others are logged (unless
 /// [`multi`]`(…).quiet()`).
 ///
-/// What is done already is not waited for: the coroutine goes on at once.
+/// What is done already is not waited for: the coroutine goes on at once. Only one that passes 128
+/// such yields without waiting is made to wait for a turn, so that others run.
 ///
 /// # Examples
 ///

@@ -9,8 +9,10 @@ pub use crate::coro::outcome::{
 pub use crate::coro::scoped::Framed;
 pub use crate::coro::site::{CoroutineSite, YieldSite};
 pub use crate::runner::convert::{FutureForm, MaybeTag, ValueForm};
-pub use crate::runner::entry::{run_main, run_test};
+pub use crate::runner::entry::run_main;
 pub use crate::runner::yieldable::{CancelKind, FallibleKind, PlainKind, Tag, UnyieldableKind};
+pub use crate::testing::Leaks;
+pub use crate::testing::entry::{TestPlan, run_test};
 pub use crate::{__outcome_of as outcome_of, __yield_at as yield_at};
 
 use crate::coro::deferred::Deferred;

@@ -51,5 +51,8 @@ mod process;
 /// Streams, servers and clients over real sockets.
 mod net;
 
+/// Tests that can be replayed: the harness behind `#[squall::test]` itself.
+mod sim;
+
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;

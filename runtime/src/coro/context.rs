@@ -124,6 +124,11 @@ impl Context {
         self.budget.set(BUDGET);
     }
 
+    /// Leaves `budget` for the coroutine that is about to be resumed.
+    pub(crate) fn cut_budget(&self, budget: u32) {
+        self.budget.set(budget.min(BUDGET));
+    }
+
     /// True while yields may be passed without a turn.
     #[inline]
     pub(crate) fn has_budget(&self) -> bool {

@@ -124,6 +124,11 @@ impl Frame {
         }
     }
 
+    /// Returns the yield that it was last suspended at.
+    pub(crate) fn at(&self) -> Option<&'static YieldSite> {
+        self.at.get()
+    }
+
     /// Notes that the coroutine waits at `at`.
     #[inline]
     pub(crate) fn suspend(&self, context: &context::Context, at: Option<&'static YieldSite>) {
@@ -256,13 +261,6 @@ fn each(f: &mut dyn FnMut(&Frame, Option<RunTimes>)) {
     });
 }
 
-/// How many coroutines of this thread are alive.
-pub(crate) fn count() -> usize {
-    let mut count = 0;
-    each(&mut |_, _| count += 1);
-    count
-}
-
 /// One live coroutine, as [`live`] reports it.
 #[derive(Clone, Debug)]
 pub struct LiveCoroutine {
@@ -322,6 +320,11 @@ impl LiveCoroutine {
     /// True if none of `all` started this coroutine, or runs it.
     pub fn is_root(&self, all: &[LiveCoroutine]) -> bool {
         !all.iter().any(|other| self.is_child_of(other))
+    }
+
+    /// True if it was started before the mark.
+    pub(crate) fn is_before(&self, mark: FrameMark) -> bool {
+        self.key.is_before(mark)
     }
 
     /// Returns a number that no other coroutine of this thread has while this one is alive.

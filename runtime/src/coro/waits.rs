@@ -21,6 +21,10 @@ pub enum WaitsFor {
     Readable(i32),
     /// A descriptor to become writable.
     Writable(i32),
+    /// Bytes of a stream in memory, or a connection that is accepted there.
+    Bytes,
+    /// Room in a stream in memory.
+    Room,
     /// The children of a list, map or array.
     Children {
         /// Those that are done.
@@ -48,6 +52,8 @@ impl fmt::Display for WaitsFor {
             WaitsFor::Time(_) => f.write_str("a time"),
             WaitsFor::Readable(fd) => write!(f, "descriptor {fd} to be readable"),
             WaitsFor::Writable(fd) => write!(f, "descriptor {fd} to be writable"),
+            WaitsFor::Bytes => f.write_str("bytes of a stream in memory"),
+            WaitsFor::Room => f.write_str("room in a stream in memory"),
             WaitsFor::Children { done, total } => write!(f, "children, {done} of {total} are done"),
             WaitsFor::Coroutine(_) => f.write_str("a coroutine"),
             WaitsFor::Promise => f.write_str("a promise"),

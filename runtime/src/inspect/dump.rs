@@ -159,6 +159,8 @@ impl Alike<'_> {
             WaitsFor::Time(_) => 2,
             WaitsFor::Readable(_) => 3,
             WaitsFor::Writable(_) => 4,
+            WaitsFor::Bytes => 11,
+            WaitsFor::Room => 12,
             WaitsFor::Children { .. } => 5,
             WaitsFor::Coroutine(_) => 6,
             WaitsFor::Promise => 7,

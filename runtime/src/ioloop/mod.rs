@@ -15,8 +15,10 @@ mod add_future;
 pub(crate) mod callback;
 mod child_exit;
 mod clock;
+mod event_log;
 mod handle;
 mod handlers;
+pub(crate) mod leftovers;
 mod mailbox;
 mod main_loop;
 mod periodic;
@@ -25,6 +27,7 @@ pub(crate) mod ready;
 pub(crate) mod replies;
 mod run_sync;
 mod signals;
+pub(crate) mod simulation;
 mod sleep;
 pub(crate) mod sources;
 pub(crate) mod timers;
@@ -34,7 +37,7 @@ pub(crate) mod waker;
 mod watchdog;
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -68,6 +71,7 @@ use profiling::Profiler;
 use ready::Ready;
 use replies::Replies;
 use signals::SignalCallbacks;
+use simulation::Simulation;
 use sources::Sources;
 use timers::{Action, Timers};
 use watchdog::Watch;
@@ -139,6 +143,10 @@ struct Core {
     /// When the turn began, while that is measured.
     turn_start: Cell<Option<Instant>>,
     watch: Watch,
+    /// There if what is left to chance comes from a seed, or is written down.
+    simulation: OnceCell<Box<Simulation>>,
+    /// What a layer above keeps for this loop: the network that it is in, if it is no real one.
+    network: RefCell<Option<Rc<dyn Any>>>,
 }
 
 thread_local! {
@@ -200,6 +208,8 @@ impl IoLoop {
             profiler: Profiler::default(),
             turn_start: Cell::new(None),
             watch: Watch::default(),
+            simulation: OnceCell::new(),
+            network: RefCell::default(),
         };
         let core = Rc::new(core);
         let roll: Rc<dyn Roll> = core.clone();
@@ -406,6 +416,17 @@ impl IoLoop {
         drop(old);
     }
 
+    /// What [`set_network`](Self::set_network) keeps.
+    pub(crate) fn network(&self) -> Option<Rc<dyn Any>> {
+        self.core.network.borrow().clone()
+    }
+
+    /// Keeps the network that connections of this loop go over instead of the system's.
+    pub(crate) fn set_network(&self, network: Rc<dyn Any>) {
+        let old = self.core.network.replace(Some(network));
+        drop(old);
+    }
+
     pub(crate) fn registry(&self) -> &mio::Registry {
         &self.core.registry
     }
@@ -483,6 +504,7 @@ impl Core {
         drop(self.signals.take());
         drop(self.error_hook.take());
         drop(self.executor.take());
+        drop(self.network.take());
         self.sources.take().wake_all();
     }
 }

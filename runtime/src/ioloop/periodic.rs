@@ -255,8 +255,13 @@ fn next_call(last: Instant, now: Instant, period: Duration) -> Instant {
 /// A random number from 0 to 1.
 ///
 /// Jitter needs no good ones, only such that differ between processes and calls: each `RandomState`
-/// has its own keys, which the standard library takes from the system's random numbers.
+/// has its own keys, which the standard library takes from the system's random numbers. On a loop
+/// that is simulated they come from its seed.
 fn random() -> f64 {
+    let io_loop = IoLoop::try_current();
+    if let Some(random) = io_loop.as_ref().and_then(IoLoop::repeatable) {
+        return random.fraction();
+    }
     let bits = RandomState::new().build_hasher().finish() >> 11;
     bits as f64 / (1_u64 << 53) as f64
 }

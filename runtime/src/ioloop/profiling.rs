@@ -119,21 +119,29 @@ impl IoLoop {
         if let Some(frame) = frame {
             context::with(|context| context.show(frame.key));
         }
+        let simulated = self.core.simulation.get().zip(frame);
+        if let Some((simulation, frame)) = simulated {
+            simulation.record_run(self.turn_time(), frame);
+        }
         let start = self.core.profiler.on.get().then(real_now);
         let finished = self.resume_surviving(slot, runnable);
         if let (Some(start), Some(frame)) = (start, frame) {
             let time = real_now().saturating_duration_since(start);
             self.core.profiler.record_run(frame, time, finished);
         }
+        if let Some((simulation, frame)) = simulated {
+            simulation.record_stop(self.turn_time(), frame, finished);
+        }
         // Whoever started it goes on.
         context::with(|context| context.show(context.frame.get()));
         finished || self.abandons(runnable)
     }
 
-    /// Has resumes look whether they are measured or watched.
+    /// Has resumes look whether they are measured, watched or written down.
     pub(super) fn observe(&self) {
         let core = &self.core;
-        (core.is_observed).set(core.profiler.on.get() || core.watch.is_on());
+        let is_written_down = core.simulation.get().is_some_and(|s| s.has_log());
+        (core.is_observed).set(core.profiler.on.get() || core.watch.is_on() || is_written_down);
     }
 
     /// Notes how long the turn took up to its poll, if that is measured.

@@ -18,6 +18,7 @@ use slab::Slab;
 use super::waker::{self, WakeId};
 use crate::coro::frames::Frame;
 use crate::coro::task::Resume;
+use crate::random::Random;
 
 /// The number of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +156,8 @@ impl Ready {
     }
 
     /// Takes the next of the queue. Wakes from now on queue it again.
+    // In the turn itself, though the turn of a simulated loop calls it as well: 20 instructions.
+    #[inline(always)]
     pub(super) fn pop(&self) -> Option<(SlotKey, Rc<dyn Resume>)> {
         loop {
             let key = self.queue.borrow_mut().pop_front()?;
@@ -166,6 +169,11 @@ impl Ready {
                 return Some((key, runnable.clone()));
             }
         }
+    }
+
+    /// Puts what is on the queue in a random order.
+    pub(super) fn shuffle(&self, random: &Random) {
+        random.shuffle(self.queue.borrow_mut().make_contiguous());
     }
 
     /// Drops every coroutine where it stands, also those that destructors start meanwhile.

@@ -45,6 +45,14 @@ impl IoLoop {
         }
     }
 
+    /// As [`run_sync`](Self::run_sync), with its failures as errors.
+    pub(crate) fn run_sync_result<F: IntoFuture>(
+        &self,
+        f: impl FnOnce() -> F,
+    ) -> Result<F::Output> {
+        self.drive(Running::enter(self)?, None, f)
+    }
+
     /// As [`run_sync`](Self::run_sync), but no longer than `timeout`: Tornado's
     /// `run_sync(func, timeout)`.
     ///

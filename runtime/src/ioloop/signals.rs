@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -136,14 +137,16 @@ impl IoLoop {
     /// As [`on_signal`], and if the loop is closed.
     pub fn on_signal(&self, signal: i32, callback: impl FnMut() + 'static) -> Result<()> {
         let (registered, reader) = Registered::new(signal)?;
-        let callback = RefCell::new(callback);
+        let (callback, fd) = (RefCell::new(callback), reader.as_raw_fd());
         self.add_source(Rc::new(reader), Interest::READ, move |reader, _| {
             let _ = &registered;
             if drain(&**reader).is_ok_and(|came| came) {
                 // A handler does not run inside itself.
                 (callback.borrow_mut())();
             }
-        })
+        })?;
+        self.core.sources.borrow_mut().keep(fd);
+        Ok(())
     }
 
     /// Prints the tree of the living to stderr at each `SIGUSR2`, for programs under

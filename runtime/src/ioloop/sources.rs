@@ -22,18 +22,28 @@ use crate::coro::waits::WaitsFor;
 pub(crate) struct Sources {
     slots: Slab<Source>,
     generation: u32,
+    /// How many of them have no descriptor.
+    in_memory: usize,
 }
 
 pub(super) struct Source {
     generation: u32,
+    /// `IN_MEMORY` if there is none.
+    fd: RawFd,
     kind: Kind,
 }
+
+/// In the place of a descriptor: the source is told by its peer, not by the system.
+const IN_MEMORY: RawFd = -1;
 
 enum Kind {
     /// A stream or listener of the library: edges, kept as readiness.
     Edge { read: Side, write: Side },
     /// A descriptor of `add_handler`.
-    Handler(i32),
+    Handler {
+        /// Nobody can remove it: it goes with the loop.
+        for_good: bool,
+    },
 }
 
 /// One direction of a stream.
@@ -113,22 +123,29 @@ pub(super) enum Dispatch {
 }
 
 impl Sources {
-    fn insert(&mut self, kind: Kind) -> SourceKey {
+    fn insert(&mut self, fd: RawFd, kind: Kind) -> SourceKey {
         // 31 bits, so that no token is the inbox's.
         self.generation = (self.generation + 1) & (u32::MAX >> 1);
         let generation = self.generation;
-        let index = self.slots.insert(Source { generation, kind });
+        self.in_memory += usize::from(fd == IN_MEMORY);
+        let index = (self.slots).insert(Source {
+            generation,
+            fd,
+            kind,
+        });
         let index = u32::try_from(index).expect("fewer than 2^32 descriptors are open");
         SourceKey { index, generation }
     }
 
     pub(super) fn insert_handler(&mut self, fd: i32) -> SourceKey {
-        self.insert(Kind::Handler(fd))
+        self.insert(fd, Kind::Handler { for_good: false })
     }
 
     pub(super) fn remove(&mut self, key: SourceKey) -> Option<Source> {
         self.get(key)?;
-        Some(self.slots.remove(key.index as usize))
+        let source = self.slots.remove(key.index as usize);
+        self.in_memory -= usize::from(source.fd == IN_MEMORY);
+        Some(source)
     }
 
     /// Wakes everybody, who then find that their source is gone.
@@ -141,8 +158,40 @@ impl Sources {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.slots.len()
+    /// How many descriptors are registered.
+    pub(super) fn descriptors(&self) -> usize {
+        self.slots.len() - self.in_memory
+    }
+
+    /// Notes that a handler's descriptor goes with the loop, and no sooner.
+    pub(super) fn keep(&mut self, fd: RawFd) {
+        for (_, source) in &mut self.slots {
+            if source.fd == fd
+                && let Kind::Handler { for_good } = &mut source.kind
+            {
+                *for_good = true;
+            }
+        }
+    }
+
+    /// The descriptors of streams, and those of handlers that can be removed, in order; and how many
+    /// streams have none.
+    pub(super) fn registered(&self) -> (Vec<RawFd>, Vec<RawFd>, usize) {
+        let counts = |source: &Source| {
+            source.fd != IN_MEMORY && !matches!(source.kind, Kind::Handler { for_good: true })
+        };
+        let real = (self.slots.iter()).filter(|(_, source)| counts(source));
+        let (streams, handlers): (Vec<_>, Vec<_>) =
+            real.partition(|(_, source)| matches!(source.kind, Kind::Edge { .. }));
+        let [mut streams, mut handlers] = [streams, handlers].map(|sources| {
+            sources
+                .iter()
+                .map(|(_, source)| source.fd)
+                .collect::<Vec<_>>()
+        });
+        streams.sort_unstable();
+        handlers.sort_unstable();
+        (streams, handlers, self.in_memory)
     }
 
     fn get(&mut self, key: SourceKey) -> Option<&mut Source> {
@@ -153,7 +202,7 @@ impl Sources {
         match (&mut self.get(key)?.kind, direction) {
             (Kind::Edge { read, .. }, Direction::Read) => Some(read),
             (Kind::Edge { write, .. }, Direction::Write) => Some(write),
-            (Kind::Handler(_), _) => None,
+            (Kind::Handler { .. }, _) => None,
         }
     }
 
@@ -163,7 +212,7 @@ impl Sources {
             return Dispatch::Nothing;
         };
         match &mut source.kind {
-            Kind::Handler(fd) => Dispatch::Handler(*fd),
+            Kind::Handler { .. } => Dispatch::Handler(source.fd),
             Kind::Edge { read, write } => {
                 let closed = event.is_read_closed() || event.is_error();
                 let reader = read.note(event.is_readable(), closed);
@@ -194,8 +243,30 @@ impl Side {
 pub(crate) struct Registration {
     io_loop: WeakLoop,
     key: SourceKey,
-    /// For those who look what is waited for.
+    /// For those who look what is waited for; `IN_MEMORY` if there is none.
     fd: RawFd,
+}
+
+/// Tells a source in memory, in the place of the system, that it is ready.
+#[derive(Clone, Debug)]
+pub(crate) struct Notifier {
+    io_loop: WeakLoop,
+    key: SourceKey,
+}
+
+impl Notifier {
+    /// Makes a direction ready, `for_good` if it has ended, and wakes whoever waits for it. No effect
+    /// if the source is gone.
+    pub(crate) fn notify(&self, direction: Direction, for_good: bool) {
+        let Some(io_loop) = self.io_loop.upgrade() else {
+            return;
+        };
+        let waiters = match io_loop.sources().borrow_mut().side(self.key, direction) {
+            Some(side) => side.note(true, for_good),
+            None => return,
+        };
+        waiters.wake();
+    }
 }
 
 impl Registration {
@@ -218,21 +289,40 @@ impl Registration {
         source: &mut impl MioSource,
         fd: RawFd,
     ) -> io::Result<Registration> {
+        // Made first, so that a failure to register removes the slot again.
+        let registration = Self::with_slot(io_loop, fd);
+        let key = registration.key;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        io_loop.registry().register(source, key.token(), interest)?;
+        Ok(registration)
+    }
+
+    /// Gives a place among the sources to one without a descriptor; its peer tells it what the system
+    /// tells the others.
+    pub(crate) fn in_memory(io_loop: &IoLoop) -> Registration {
+        Self::with_slot(io_loop, IN_MEMORY)
+    }
+
+    fn with_slot(io_loop: &IoLoop, fd: RawFd) -> Registration {
         let write = Side {
             ready: true,
             ..Side::default()
         };
         let read = Side::default();
-        let key = (io_loop.sources().borrow_mut()).insert(Kind::Edge { read, write });
-        // Made first, so that a failure to register removes the slot again.
-        let registration = Registration {
+        let key = (io_loop.sources().borrow_mut()).insert(fd, Kind::Edge { read, write });
+        Registration {
             io_loop: io_loop.downgrade(),
             key,
             fd,
-        };
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        io_loop.registry().register(source, key.token(), interest)?;
-        Ok(registration)
+        }
+    }
+
+    /// What tells this source that it is ready.
+    pub(crate) fn notifier(&self) -> Notifier {
+        Notifier {
+            io_loop: self.io_loop.clone(),
+            key: self.key,
+        }
     }
 
     /// Ready when the direction may be tried; otherwise the waker is kept for the next edge.
@@ -253,6 +343,8 @@ impl Registration {
         }
         side.waiters.add(cx.waker());
         context::waits_for(match direction {
+            Direction::Read if self.fd == IN_MEMORY => WaitsFor::Bytes,
+            Direction::Write if self.fd == IN_MEMORY => WaitsFor::Room,
             Direction::Read => WaitsFor::Readable(self.fd),
             Direction::Write => WaitsFor::Writable(self.fd),
         });
@@ -271,15 +363,9 @@ impl Registration {
 
     /// Wakes whoever waits, for good: the descriptor is closed while the registration stays.
     pub(crate) fn close(&self) {
-        let Some(io_loop) = self.io_loop.upgrade() else {
-            return;
-        };
+        let notifier = self.notifier();
         for direction in [Direction::Read, Direction::Write] {
-            let waiters = match io_loop.sources().borrow_mut().side(self.key, direction) {
-                Some(side) => side.note(true, true),
-                None => continue,
-            };
-            waiters.wake();
+            notifier.notify(direction, true);
         }
     }
 

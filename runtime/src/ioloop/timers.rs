@@ -9,6 +9,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
 
@@ -40,6 +41,16 @@ impl Timeout {
 pub(crate) enum Action {
     Call(Callback),
     Wake(Waker),
+}
+
+/// What happens, in a word.
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Action::Call(_) => "calls",
+            Action::Wake(_) => "wakes",
+        })
+    }
 }
 
 pub(crate) struct Timers {
@@ -146,6 +157,18 @@ impl Timers {
                 waker.wake();
             }
         }
+    }
+
+    /// All timers that are set, in order: the deadlines, and whether they call back.
+    pub(super) fn set(&self) -> Vec<(Tick, bool)> {
+        let live = (self.deadlines.iter()).filter(|Reverse(entry)| self.contains(entry.timeout));
+        let mut set: Vec<Entry> = live.map(|Reverse(entry)| *entry).collect();
+        set.sort_unstable();
+        let action = |entry: &Entry| &self.actions[entry.timeout.slot as usize].1;
+        let calls = |entry: &Entry| matches!(action(entry), Action::Call(_));
+        set.iter()
+            .map(|entry| (entry.deadline, calls(entry)))
+            .collect()
     }
 
     /// The next deadline that is not dead.

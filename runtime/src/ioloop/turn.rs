@@ -19,7 +19,7 @@ use super::timers::Action;
 use crate::coro::context;
 use crate::coro::outcome::{Panic, panic_message};
 use crate::coro::tick::Tick;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inspect;
 
 /// The token of the inbox's waker. No source has it: their generations have 31 bits.
@@ -55,6 +55,13 @@ impl IoLoop {
         self.core.resumes.set(0);
         self.poll_io()?;
         Ok(())
+    }
+
+    /// Runs what can run in a turn without time and without I/O.
+    pub(super) fn timeless_turn(&self) {
+        self.run_mail();
+        self.run_callbacks();
+        self.run_ready();
     }
 
     fn run_mail(&self) {
@@ -98,14 +105,23 @@ impl IoLoop {
         if next > now {
             return;
         }
+        let simulation = self.core.simulation.get();
         let due = || self.core.timers.borrow_mut().pop_due(now, newest);
-        each_surviving(std::iter::from_fn(due), |action| match action {
-            Action::Call(f) => self.run_callback(f),
-            Action::Wake(waker) => waker.wake(),
+        each_surviving(std::iter::from_fn(due), |action| {
+            if let Some(simulation) = simulation {
+                simulation.record(now.into(), format_args!("timer {action}"));
+            }
+            match action {
+                Action::Call(f) => self.run_callback(f),
+                Action::Wake(waker) => waker.wake(),
+            }
         });
     }
 
     fn run_ready(&self) {
+        if let Some(simulation) = self.core.simulation.get() {
+            return self.run_simulated(simulation);
+        }
         let runnable = self.core.ready.len();
         for _ in 0..runnable {
             let Some((key, task)) = self.core.ready.pop() else {
@@ -116,7 +132,12 @@ impl IoLoop {
                 self.core.ready.remove(key);
             }
         }
-        let resumes = self.core.resumes.get() + runnable as u32;
+        self.count_resumes(runnable);
+    }
+
+    /// Notes that so many coroutines were resumed since the last poll.
+    pub(super) fn count_resumes(&self, count: usize) {
+        let resumes = self.core.resumes.get() + count as u32;
         self.core.resumes.set(resumes);
     }
 
@@ -125,7 +146,7 @@ impl IoLoop {
     }
 
     /// Asks the system what is ready; waits only if nothing else can be done.
-    fn poll_io(&self) -> io::Result<()> {
+    fn poll_io(&self) -> Result<()> {
         self.measure_turn();
         let Some(timeout) = self.poll_timeout() else {
             self.begin_turn();
@@ -146,10 +167,14 @@ impl IoLoop {
         if self.core.clock.is_virtual() && events.is_empty() {
             self.jump();
         }
+        let is_patient = timeout.is_some() && timeout == self.patience();
+        let is_stuck = polled.is_ok() && events.is_empty() && is_patient;
         self.core.events.set(Some(events));
         match polled {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            other => other,
+            Err(error) => Err(error.into()),
+            Ok(()) if is_stuck && self.is_stuck() => Err(Error::deadlock(&inspect::dump())),
+            Ok(()) => Ok(()),
         }
     }
 
@@ -171,13 +196,16 @@ impl IoLoop {
             let idle = !self.has_runnable()
                 && core.callbacks.borrow().is_empty()
                 && core.timers.borrow_mut().next_deadline().is_none();
+            if idle && self.is_stuck() {
+                return Some(self.patience());
+            }
             return Some((!idle).then_some(Duration::ZERO));
         };
         let wait = deadline.saturating_duration_since(self.time().into());
         if !core.clock.is_virtual() {
             return Some(Some(wait));
         }
-        if core.sources.borrow().len() == 0 && core.replies.borrow().is_empty() {
+        if core.sources.borrow().descriptors() == 0 && core.replies.borrow().is_empty() {
             self.jump();
             core.inbox.mailbox().awake();
             return None;
@@ -185,10 +213,21 @@ impl IoLoop {
         Some(Some(wait.min(REAL_WAIT)))
     }
 
+    /// True if only another thread can wake this loop.
+    fn is_stuck(&self) -> bool {
+        let core = &self.core;
+        !self.has_runnable()
+            && core.callbacks.borrow().is_empty()
+            && core.timers.borrow_mut().next_deadline().is_none()
+            && core.sources.borrow().descriptors() == core.background_sources.get()
+            && core.replies.borrow().is_empty()
+            && !core.inbox.mailbox().has_mail()
+    }
+
     /// Logs, once, that coroutines wait although nothing of this loop can wake it any more.
     fn look_for_deadlock(&self) {
         let core = &self.core;
-        let has_sources = core.sources.borrow().len() > core.background_sources.get();
+        let has_sources = core.sources.borrow().descriptors() > core.background_sources.get();
         if has_sources || !core.replies.borrow().is_empty() || core.told_deadlock.get() {
             return;
         }

@@ -2,10 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
+use super::memory::Network;
 use super::stream::IoStream;
 use crate::coro::deferred::Deferred;
 use crate::error::{Error, Result};
 use crate::executor::run_in_executor;
+use crate::ioloop::IoLoop;
 
 /// Connects to hosts: Tornado's `TCPClient`.
 #[derive(Clone, Debug, Default)]
@@ -19,7 +21,8 @@ impl TcpClient {
 
     /// Connects to a host's port; starts at once.
     ///
-    /// A name is looked up on another thread. Its addresses are tried one after the other.
+    /// On a loop that is in a [`testing::Network`](crate::testing::Network), it connects there. A name
+    /// is looked up on another thread. Its addresses are tried one after the other.
     ///
     /// # Errors
     ///
@@ -44,6 +47,12 @@ impl TcpClient {
 
 #[crate::coroutine]
 fn connect(host: String, port: u16) -> Result<IoStream> {
+    if let Some(network) = Network::of(&IoLoop::current()) {
+        let bare = bare(&host);
+        let known = bare.parse().or_else(|_| network.resolve(bare));
+        let known: IpAddr = known.map_err(|error| Error::resolve(&host, error))?;
+        return crate::yield_!(network.connect(SocketAddr::new(known, port)));
+    }
     let mut last = None;
     for address in crate::yield_!(resolve(host.clone(), port))? {
         match crate::yield_!(IoStream::connect(address)) {
@@ -55,11 +64,15 @@ fn connect(host: String, port: u16) -> Result<IoStream> {
     Err(last.unwrap_or_else(|| Error::resolve(&host, none())))
 }
 
+/// A host without the brackets of an address of version 6.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
 /// Looks a name up, on another thread unless it is an address.
 #[crate::coroutine]
 fn resolve(host: String, port: u16) -> Result<Vec<SocketAddr>> {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    if let Ok(address) = bare.parse::<IpAddr>() {
+    if let Ok(address) = bare(&host).parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let name = host.clone();

@@ -20,6 +20,7 @@
 //! ```
 
 mod client;
+pub(crate) mod memory;
 mod read_buf;
 mod server;
 mod stream;

@@ -7,9 +7,10 @@ use std::net::{SocketAddr, TcpListener as StdListener, ToSocketAddrs};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use mio::net::TcpListener;
+use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Socket, Type};
 
+use super::memory::{MemoryListener, Network};
 use super::stream::IoStream;
 use crate::coro::deferred::Deferred;
 use crate::error::Result;
@@ -29,20 +30,58 @@ const BATCH: usize = 64;
 pub struct TcpServer {
     // Before the socket: it is undone before the descriptor is closed.
     registration: Registration,
-    listener: TcpListener,
+    listener: Listener,
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    /// Of a simulated network.
+    Memory(MemoryListener),
+}
+
+impl Listener {
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr(),
+            Listener::Memory(listener) => Ok(listener.address()),
+        }
+    }
+
+    fn accept(&self) -> io::Result<(Accepted, SocketAddr)> {
+        match self {
+            Listener::Tcp(listener) => {
+                let (socket, peer) = listener.accept()?;
+                Ok((Accepted::Tcp(socket), peer))
+            }
+            Listener::Memory(listener) => {
+                let (stream, peer) = listener.accept()?;
+                Ok((Accepted::Memory(stream), peer))
+            }
+        }
+    }
+}
+
+enum Accepted {
+    Tcp(TcpStream),
+    Memory(IoStream),
 }
 
 impl TcpServer {
     /// Listens on the first of the addresses that can be bound; port 0 takes a free one.
     ///
-    /// A host's name is looked up on this thread: give an address, or call it before the loop runs.
+    /// On a loop that is in a [`testing::Network`](crate::testing::Network), it listens there. A host's
+    /// name is looked up on this thread: give an address, or call it before the loop runs.
     ///
     /// # Errors
     ///
     /// If none can be bound: the port is in use, or may not be used.
     pub fn bind(address: impl ToSocketAddrs) -> Result<TcpServer> {
         let mut last = None;
+        let network = Network::of(&IoLoop::current());
         for address in address.to_socket_addrs()? {
+            if let Some(network) = &network {
+                return Self::in_network(network, address);
+            }
             match listen(address) {
                 Ok(listener) => return Self::from_std(listener),
                 Err(error) => last = Some(error),
@@ -63,7 +102,17 @@ impl TcpServer {
         let registration = Registration::new(&IoLoop::current(), &mut listener)?;
         Ok(TcpServer {
             registration,
-            listener,
+            listener: Listener::Tcp(listener),
+        })
+    }
+
+    /// Listens in a simulated network.
+    pub(crate) fn in_network(network: &Network, address: SocketAddr) -> Result<TcpServer> {
+        let registration = Registration::in_memory(&IoLoop::current());
+        let listener = network.listen(address, &registration)?;
+        Ok(TcpServer {
+            registration,
+            listener: Listener::Memory(listener),
         })
     }
 
@@ -86,7 +135,7 @@ impl TcpServer {
     ///
     /// No connection is lost.
     pub async fn accept(&self) -> Result<(IoStream, SocketAddr)> {
-        let (socket, peer) = poll_fn(|cx| {
+        let (accepted, peer) = poll_fn(|cx| {
             loop {
                 ready!(self.registration.poll_ready(Direction::Read, cx))?;
                 match self.listener.accept() {
@@ -98,9 +147,15 @@ impl TcpServer {
             }
         })
         .await?;
-        // A peer that has gone again is found out at the first read.
-        let _ = socket.set_nodelay(true);
-        Ok((IoStream::from_mio(socket)?, peer))
+        let stream = match accepted {
+            Accepted::Tcp(socket) => {
+                // A peer that has gone again is found out at the first read.
+                let _ = socket.set_nodelay(true);
+                IoStream::from_mio(socket)?
+            }
+            Accepted::Memory(stream) => stream,
+        };
+        Ok((stream, peer))
     }
 
     /// Accepts connections for ever, and calls `handle` for each: with a coroutine that takes the

@@ -1,4 +1,4 @@
-//! A non-blocking socket or pipe with buffered reads.
+//! A non-blocking socket, pipe or end of a pair in memory, with buffered reads.
 //!
 //! Reads take what the socket has into a buffer and give the part that was asked for; what comes
 //! after it stays for the next read. The buffer is freed whenever it is empty, so that a stream that
@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
 
+use super::memory::End;
 use super::read_buf::ReadBuf;
 use super::turns::Turns;
 use crate::error::{Error, Result};
@@ -25,7 +26,8 @@ use crate::ioloop::sources::{Direction, Registration};
 /// How much is read at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// A connected socket, or one end of a pipe: Tornado's `IOStream` and `PipeIOStream`.
+/// A connected socket, one end of a pipe, or one of a [`pair`](Self::pair) in memory: Tornado's
+/// `IOStream` and `PipeIOStream`.
 ///
 /// # Examples
 ///
@@ -58,6 +60,8 @@ enum Socket {
     Reader(RefCell<Option<pipe::Receiver>>),
     /// The end of a pipe that is written.
     Writer(RefCell<Option<pipe::Sender>>),
+    /// One end of a pair in memory.
+    Memory(End),
 }
 
 impl Socket {
@@ -69,6 +73,15 @@ impl Socket {
                 (pipe.borrow().as_ref()).map_or(Ok(0), |mut pipe| pipe.read(into))
             }
             Socket::Writer(_) => Err(wrong_end()),
+            Socket::Memory(end) => end.read(into),
+        }
+    }
+
+    /// True if a read that gave less than there was room for has taken all there is.
+    fn is_drained(&self) -> bool {
+        match self {
+            Socket::Memory(end) => end.is_drained(),
+            _ => true,
         }
     }
 
@@ -81,6 +94,7 @@ impl Socket {
                 Some(mut pipe) => pipe.write(data),
                 None => Err(io::ErrorKind::BrokenPipe.into()),
             },
+            Socket::Memory(end) => end.write(data),
         }
     }
 }
@@ -161,6 +175,11 @@ impl IoStream {
         let registration = Registration::new(&IoLoop::current(), &mut pipe)?;
         let socket = Socket::Writer(RefCell::new(Some(pipe)));
         Ok(Self::new(registration, socket))
+    }
+
+    /// Takes one end of a wire in memory.
+    pub(super) fn from_memory(registration: Registration, end: End) -> IoStream {
+        Self::new(registration, Socket::Memory(end))
     }
 
     pub(super) fn from_mio(mut socket: TcpStream) -> Result<IoStream> {
@@ -330,6 +349,11 @@ impl IoStream {
                     self.close_pipe();
                     Ok(())
                 }
+                Socket::Memory(end) => {
+                    end.close();
+                    self.registration.close();
+                    Ok(())
+                }
             };
         }
     }
@@ -345,6 +369,7 @@ impl IoStream {
             Socket::Unix(socket) => socket.shutdown(Shutdown::Write)?,
             Socket::Reader(_) => {}
             Socket::Writer(_) => self.close_pipe(),
+            Socket::Memory(end) => end.shut(),
         }
         Ok(())
     }
@@ -366,18 +391,20 @@ impl IoStream {
         Ok(())
     }
 
-    /// Returns the address of the peer; none for a Unix socket or a pipe.
+    /// Returns the address of the peer; none for a Unix socket, a pipe or a pair in memory.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(socket) => socket.peer_addr().ok(),
+            Socket::Memory(end) => end.addresses().map(|addresses| addresses.peer),
             Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
         }
     }
 
-    /// Returns the stream's own address; none for a Unix socket or a pipe.
+    /// Returns the stream's own address; none for a Unix socket, a pipe or a pair in memory.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(socket) => socket.local_addr().ok(),
+            Socket::Memory(end) => end.addresses().map(|addresses| addresses.own),
             Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
         }
     }
@@ -452,7 +479,7 @@ impl IoStream {
             match self.socket.read(into) {
                 Ok(read) => {
                     // Less than there is room for: the socket is drained, and the next edge tells.
-                    if read < into.len() {
+                    if read < into.len() && self.socket.is_drained() {
                         self.registration.clear(Direction::Read);
                     }
                     return Poll::Ready(Ok(read));
@@ -487,7 +514,7 @@ impl IoStream {
         match &self.socket {
             Socket::Reader(pipe) => drop(pipe.take()),
             Socket::Writer(pipe) => drop(pipe.take()),
-            Socket::Tcp(_) | Socket::Unix(_) => {}
+            Socket::Tcp(_) | Socket::Unix(_) | Socket::Memory(_) => {}
         }
         self.registration.close();
     }
@@ -536,4 +563,14 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         return Some(0);
     }
     (haystack.windows(needle.len())).position(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_in_memory_costs_sockets_nothing() {
+        assert!(size_of::<End>() <= size_of::<RefCell<Option<pipe::Receiver>>>());
+    }
 }

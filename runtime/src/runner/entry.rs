@@ -1,7 +1,6 @@
-//! Where a program or a test begins: what `#[squall::main]` and `#[squall::test]` call.
+//! Where a program begins: what `#[squall::main]` calls.
 
 use crate::coro::deferred::Deferred;
-use crate::coro::frames;
 use crate::ioloop::IoLoop;
 
 /// Runs `main` on a loop of its own that is the thread's current one, and the process's main one if
@@ -15,26 +14,5 @@ pub fn run_main<T>(main: fn() -> Deferred<T>) -> T {
     let result = io_loop.run_sync(main);
     io_loop.close();
     IoLoop::clear_current();
-    result
-}
-
-/// Runs a test on a loop of its own with a virtual clock.
-pub fn run_test<T>(name: &'static str, test: fn() -> Deferred<T>) -> T {
-    let io_loop = match IoLoop::with_virtual_clock() {
-        Ok(io_loop) => io_loop,
-        Err(error) => panic!("the test {name} has no loop to run on: {error}"),
-    };
-    io_loop.make_current();
-    let before = frames::count();
-    let result = io_loop.run_sync(test);
-    io_loop.close();
-    IoLoop::clear_current();
-    drop(io_loop);
-    let after = frames::count();
-    assert!(
-        after <= before,
-        "the test {name} left {} coroutines alive after its loop was closed",
-        after - before
-    );
     result
 }

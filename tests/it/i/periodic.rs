@@ -203,13 +203,16 @@ fn i56_calls_of_a_periodic_coroutine_never_overlap() {
 fn i57_plain_and_finished_callbacks_are_counted_alike() {
     let counts = [Rc::new(Cell::new(0)), Rc::new(Cell::new(0))];
     let [plain, done] = counts.clone();
-    every(10, move || plain.set(plain.get() + 1)).start();
+    let plain = every(10, move || plain.set(plain.get() + 1));
     let call = move || {
         done.set(done.get() + 1);
         Deferred::ready(())
     };
-    PeriodicCallback::new(10 * SECOND, call).unwrap().start();
+    let finished = PeriodicCallback::new(10 * SECOND, call).unwrap();
+    let both = [plain, finished];
+    both.iter().for_each(PeriodicCallback::start);
     yield_!(sleep(95 * SECOND));
+    both.iter().for_each(PeriodicCallback::stop);
     assert_eq!(counts.map(|count| count.get()), [9, 9]);
 }
 
@@ -256,6 +259,7 @@ fn i60_a_period_is_a_duration() {
     assert!(format!("{periodic:?}").contains("period: 83s"));
     periodic.start();
     yield_!(sleep(84 * SECOND));
+    periodic.stop();
     assert_eq!(times.take(), [83.0]);
 }
 

@@ -1,0 +1,4 @@
+#[squall::test(seeed = 1)]
+fn nothing() {}
+
+fn main() {}

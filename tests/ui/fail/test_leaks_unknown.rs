@@ -1,0 +1,4 @@
+#[squall::test(leaks = "none")]
+fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[squall::test(seed = 17, seeds = 100)]
+fn nothing() {}
+
+fn main() {}

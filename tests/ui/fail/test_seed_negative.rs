@@ -1,0 +1,4 @@
+#[squall::test(seed = -1)]
+fn nothing() {}
+
+fn main() {}

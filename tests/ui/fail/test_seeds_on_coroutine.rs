@@ -1,0 +1,4 @@
+#[squall::coroutine(seeds = 100)]
+fn nothing() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[squall::test(seeds = "x")]
+fn nothing() {}
+
+fn main() {}

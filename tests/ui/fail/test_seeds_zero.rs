@@ -1,0 +1,4 @@
+#[squall::test(seeds = 0)]
+fn nothing() {}
+
+fn main() {}

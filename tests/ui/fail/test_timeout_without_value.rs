@@ -1,0 +1,4 @@
+#[squall::test(timeout_secs)]
+fn nothing() {}
+
+fn main() {}
