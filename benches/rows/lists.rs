@@ -56,7 +56,7 @@ fn coroutines<F>(
 }
 
 #[squall::coroutine]
-fn yield_started(n: u64, k: u64, child: fn(u64) -> Deferred<u64>) -> Sample {
+pub(crate) fn yield_started(n: u64, k: u64, child: fn(u64) -> Deferred<u64>) -> Sample {
     let (batches, lap, mut sum) = (n.div_ceil(k), Lap::start(), 0);
     for _ in 0..batches {
         let results: Vec<u64> = yield_!((0..k).map(child).collect::<Vec<Deferred<u64>>>());
@@ -68,7 +68,11 @@ fn yield_started(n: u64, k: u64, child: fn(u64) -> Deferred<u64>) -> Sample {
 }
 
 #[squall::coroutine]
-fn yield_futures<F: Future<Output = u64>>(n: u64, k: u64, future: fn(u64) -> F) -> Sample {
+pub(crate) fn yield_futures<F: Future<Output = u64>>(
+    n: u64,
+    k: u64,
+    future: fn(u64) -> F,
+) -> Sample {
     let (batches, lap, mut sum) = (n.div_ceil(k), Lap::start(), 0);
     for _ in 0..batches {
         let results: Vec<u64> = yield_!((0..k).map(future).collect::<Vec<F>>());

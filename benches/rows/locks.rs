@@ -68,7 +68,7 @@ fn one_more(count: &Cell<u64>) -> u64 {
 }
 
 #[squall::coroutine]
-fn lock_each(n: u64) -> Sample {
+pub(crate) fn lock_each(n: u64) -> Sample {
     let (lock, count, lap) = (Lock::new(), Cell::new(0), Lap::start());
     for _ in 0..n {
         let _held = yield_!(lock.acquire());
@@ -80,7 +80,7 @@ fn lock_each(n: u64) -> Sample {
 }
 
 #[squall::coroutine]
-fn permit_each(n: u64) -> Sample {
+pub(crate) fn permit_each(n: u64) -> Sample {
     let (permits, count, lap) = (Semaphore::new(4), Cell::new(0), Lap::start());
     for _ in 0..n {
         let _permit = yield_!(permits.acquire());
@@ -110,7 +110,7 @@ struct Pair {
 }
 
 #[squall::coroutine]
-fn rounds(n: u64) -> Sample {
+pub(crate) fn rounds(n: u64) -> Sample {
     let (pair, lap) = (Pair::default(), Lap::start());
     let partner = partner(pair.clone(), n);
     for _ in 0..n {

@@ -74,7 +74,7 @@ fn pending_until<T>(answer: impl Future<Output = T>, set: impl FnOnce()) -> T {
 }
 
 #[squall::coroutine]
-fn set_then_yield(n: u64) -> Sample {
+pub(crate) fn set_then_yield(n: u64) -> Sample {
     let (lap, mut sum) = (Lap::start(), 0);
     for i in 0..n {
         let (promise, answer) = Promise::new();
@@ -117,7 +117,7 @@ struct Question(Option<(u64, Promise<Answer>)>);
 struct Answer(u64, Promise<Question>);
 
 #[squall::coroutine]
-fn converse(n: u64) -> Sample {
+pub(crate) fn converse(n: u64) -> Sample {
     let (mut ask, question) = Promise::new();
     let answerer = answer_each(question);
     let (lap, mut sum) = (Lap::start(), 0);

@@ -82,7 +82,7 @@ pub(crate) fn queues(options: &Options) {
 }
 
 #[squall::coroutine]
-fn put_and_get(n: u64) -> Sample {
+pub(crate) fn put_and_get(n: u64) -> Sample {
     let (queue, lap, mut sum) = (Queue::new(), Lap::start(), 0);
     for i in 0..n {
         yield_!(queue.put(i));
@@ -104,7 +104,7 @@ async fn summed<F: AsyncFnMut(u64) -> u64>(n: u64, mut put_and_get: F) -> Sample
 }
 
 #[squall::coroutine]
-fn hand_over(n: u64, bound: usize) -> Sample {
+pub(crate) fn hand_over(n: u64, bound: usize) -> Sample {
     let (queue, lap, mut sum) = (Queue::bounded(bound), Lap::start(), 0);
     let putter = put_all(queue.clone(), n);
     for _ in 0..n {

@@ -29,7 +29,7 @@ where
 }
 
 #[squall::coroutine]
-fn start_each(n: u64, child: fn(u64) -> Deferred<u64>) -> Sample {
+pub(crate) fn start_each(n: u64, child: fn(u64) -> Deferred<u64>) -> Sample {
     let (lap, mut sum) = (Lap::start(), 0);
     for i in 0..n {
         sum += yield_!(child(i));
@@ -56,7 +56,7 @@ where
 }
 
 #[squall::coroutine]
-fn start_batches(n: u64, child: fn(u64) -> Deferred<u64>) -> Sample {
+pub(crate) fn start_batches(n: u64, child: fn(u64) -> Deferred<u64>) -> Sample {
     let (batches, lap, mut sum) = (n.div_ceil(1000), Lap::start(), 0);
     for _ in 0..batches {
         let children: Vec<Deferred<u64>> = (0..1000).map(child).collect();

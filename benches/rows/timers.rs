@@ -34,7 +34,7 @@ pub(crate) fn timers(options: &Options) {
 }
 
 #[squall::coroutine]
-fn cancel_sleeps(n: u64, k: u64) -> Sample {
+pub(crate) fn cancel_sleeps(n: u64, k: u64) -> Sample {
     yield_!(cancelled(n, k, squall::sleep, squall::moment))
 }
 

@@ -32,7 +32,7 @@ fn yield_moments(n: u64) -> u64 {
 }
 
 #[squall::coroutine]
-fn yield_in_turn(n: u64, tasks: u64) -> Sample {
+pub(crate) fn yield_in_turn(n: u64, tasks: u64) -> Sample {
     let (each, lap) = (n.div_ceil(tasks), Lap::start());
     let coroutines: Vec<Deferred<u64>> = (0..tasks).map(|_| yield_moments(each)).collect();
     let passed: Vec<u64> = yield_!(coroutines);
