@@ -4,16 +4,19 @@ use std::future::Future;
 
 use squall::{Deferred, yield_};
 
-use crate::support::{Group, Lap, Options, Peer, Sample, run, wake_by_ref};
+use crate::support::{Group, Lap, Options, Peer, Sample, Smol, Tokio, run, wake_by_ref};
 
 pub(crate) fn yields(options: &Options) {
     for tasks in [1, 100] {
         let plural = if tasks == 1 { "" } else { "s" };
         let group = Group::new(format!("yield, {tasks} coroutine{plural}"))
-            .with("squall", move |n| run(|| yield_in_turn(n, tasks)));
-        let group = with_peers!(group, "yield_now", P => move |n| {
-            peer_yields::<P, _>(n, tasks, P::yield_now)
-        });
+            .with("squall", move |n| run(|| yield_in_turn(n, tasks)))
+            .with("tokio yield_now", move |n| {
+                peer_yields::<Tokio, _>(n, tasks, Tokio::yield_now)
+            })
+            .with("smol yield_now", move |n| {
+                peer_yields::<Smol, _>(n, tasks, Smol::yield_now)
+            });
         with_peers!(group, "wake_by_ref", P => move |n| {
             peer_yields::<P, _>(n, tasks, wake_by_ref)
         })
