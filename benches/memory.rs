@@ -4,21 +4,21 @@
 //! `cargo bench --bench memory` prints two tables; see `README.md`.
 
 mod support;
+mod rows {
+    pub(crate) mod memory;
+}
 
-use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
 use std::hint::black_box;
-use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use squall::{Deferred, IoLoop, Promise, yield_};
-use support::{Counting, Memory, Options, Peer, Smol, Tokio, in_child, wake_by_ref};
+use rows::memory::{waiting_coroutines, waiting_tasks};
+use squall::{Deferred, Promise, yield_};
+use support::{
+    Counting, Memory, Options, Peer, Smol, TimedPeer, Tokio, in_child, run, wake_by_ref,
+};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// How many bytes a coroutine keeps over its wait.
-const STATE: usize = 64;
 
 const CONTENDERS: [&str; 3] = ["squall", "tokio", "smol"];
 
@@ -69,9 +69,9 @@ fn check(squall: &[String]) {
 /// Measures one contender, and prints its numbers in the order of the tables.
 fn measure(contender: &str, tasks: u64) {
     let (one, yields) = match contender {
-        "squall" => run(|| waiting_coroutines(tasks)),
-        "tokio" => Tokio::block_on(waiting_tasks::<Tokio>(tasks)),
-        "smol" => Smol::block_on(waiting_tasks::<Smol>(tasks)),
+        "squall" => run(|| both(tasks)),
+        "tokio" => Tokio::block_on(peer_both::<Tokio>(tasks)),
+        "smol" => Smol::block_on(peer_both::<Smol>(tasks)),
         other => panic!("there is no contender called {other}"),
     };
     let each = |total: i64| total as f64 / tasks as f64;
@@ -86,96 +86,14 @@ fn measure(contender: &str, tasks: u64) {
     }
 }
 
-fn run<T>(coroutine: impl FnOnce() -> Deferred<T>) -> T {
-    IoLoop::current().run_sync(coroutine)
-}
-
-// ---------------------------------------------------------------- a coroutine that waits
-
-thread_local! {
-    static GO: Cell<bool> = const { Cell::new(false) };
-    static WAITING: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Waits until `go` is called.
-fn gone() -> impl Future<Output = ()> {
-    poll_fn(|cx| {
-        if GO.get() {
-            return Poll::Ready(());
-        }
-        WAITING.with_borrow_mut(|waiting| waiting.push(cx.waker().clone()));
-        Poll::Pending
-    })
-}
-
-/// Makes room for the wakers, so that it is not counted.
-fn get_ready(tasks: u64) {
-    GO.set(false);
-    WAITING.set(Vec::with_capacity(tasks as usize));
-}
-
-fn waiting() -> u64 {
-    WAITING.with_borrow(Vec::len) as u64
-}
-
-fn go() {
-    GO.set(true);
-    WAITING.take().into_iter().for_each(Waker::wake);
-}
-
 #[squall::coroutine]
-fn waiting_coroutine() -> u8 {
-    let mut state = [1; STATE];
-    black_box(&mut state);
-    yield_!(gone());
-    black_box(&state)[STATE - 1]
+fn both(tasks: u64) -> (Memory, Yields) {
+    (yield_!(waiting_coroutines(tasks)), yield_!(yields()))
 }
 
-#[squall::coroutine]
-fn waiting_coroutines(tasks: u64) -> (Memory, Yields) {
-    let mut started = Vec::with_capacity(tasks as usize);
-    let mut used = None;
-    // The first round warms up what is kept: queues, arrays of slots.
-    for tasks in [100, tasks] {
-        get_ready(tasks);
-        let before = Memory::now();
-        started.extend((0..tasks).map(|_| waiting_coroutine()));
-        while waiting() < tasks {
-            yield_!(squall::moment());
-        }
-        used = Some(Memory::now().since(before));
-        go();
-        for coroutine in started.drain(..) {
-            assert_eq!(yield_!(coroutine), 1);
-        }
-    }
-    (used.expect("there were two rounds"), yield_!(yields()))
-}
-
-async fn waiting_tasks<R: Peer>(tasks: u64) -> (Memory, Yields) {
-    async fn task() -> u8 {
-        let mut state = [1; STATE];
-        black_box(&mut state);
-        gone().await;
-        black_box(&state)[STATE - 1]
-    }
-    let mut started = Vec::with_capacity(tasks as usize);
-    let mut used = None;
-    for tasks in [100, tasks] {
-        get_ready(tasks);
-        let before = Memory::now();
-        started.extend((0..tasks).map(|_| R::spawn(task())));
-        while waiting() < tasks {
-            wake_by_ref().await;
-        }
-        used = Some(Memory::now().since(before));
-        go();
-        for task in started.drain(..) {
-            assert_eq!(task.await, 1);
-        }
-    }
-    let yields = R::spawn(peer_yields::<R>()).await;
-    (used.expect("there were two rounds"), yields)
+async fn peer_both<R: TimedPeer>(tasks: u64) -> (Memory, Yields) {
+    let one = waiting_tasks::<R>(tasks).await;
+    (one, R::spawn(peer_yields::<R>()).await)
 }
 
 // ---------------------------------------------------------------- a yield
@@ -256,7 +174,7 @@ fn yields() -> Yields {
     }
 }
 
-async fn peer_yields<R: Peer>() -> Yields {
+async fn peer_yields<R: TimedPeer>() -> Yields {
     async fn pending_once() -> u32 {
         wake_by_ref().await;
         1

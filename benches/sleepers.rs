@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use squall::{Deferred, IoLoop, yield_};
 use support::{
-    Counting, Lap, Memory, Options, Peer, SAMPLES, Sample, Smol, Spread, Tokio, in_child,
+    Counting, Lap, Memory, Options, Peer, SAMPLES, Sample, Smol, Spread, TimedPeer, Tokio, in_child,
 };
 
 #[global_allocator]
@@ -140,7 +140,11 @@ fn among_sleepers(asleep: u64, turn: usize, turns: u64) -> (Memory, Sample) {
     (used, sample)
 }
 
-async fn peer_among_sleepers<R: Peer>(asleep: u64, turn: usize, turns: u64) -> (Memory, Sample) {
+async fn peer_among_sleepers<R: TimedPeer>(
+    asleep: u64,
+    turn: usize,
+    turns: u64,
+) -> (Memory, Sample) {
     let mut sleepers = Vec::with_capacity(asleep as usize);
     let before = Memory::now();
     sleepers.extend((0..asleep).map(|_| R::spawn(R::sleep(HOUR))));

@@ -7,10 +7,25 @@ cargo build --release --examples --bins --locked --quiet
 bin="${CARGO_TARGET_DIR:-target}/release"
 
 for name in fetch parallel_list parallel_map interleaving cursor_loop minute_loop minute_loop2 \
-    spider timers wait_iterator callbacks yieldable; do
+    timers wait_iterator callbacks yieldable; do
     echo "--- $name"
     timeout 60 "$bin/examples/$name"
 done
+
+# prints NAME: runs an example, and wants what its first lines say it prints.
+prints() {
+    echo "--- $1"
+    diff <(sed -n '/^\/\/! ```text/,/^\/\/! ```$/{/```/!s|^//! \?||p}' "examples/$1.rs") \
+        <(timeout 60 "$bin/examples/$1") || { echo "$1 prints something else" >&2; exit 1; }
+}
+
+prints locks
+
+echo "--- spider, with few descriptors"
+(
+    ulimit -n 1000
+    timeout 60 "$bin/examples/spider"
+)
 
 server=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT

@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Installs what some tests need beside cargo, on Debian, as root: curl, chromium, valgrind, redis.
+# Installs what some tests need beside cargo, on Debian, as root: curl, chromium, git, valgrind,
+# redis.
 # Tests that do not find it say that they are skipped, and why.
 set -euo pipefail
 
 missing=()
 command -v curl >/dev/null || missing+=(curl)
+command -v git >/dev/null || missing+=(git)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v valgrind >/dev/null || missing+=(valgrind)
 command -v redis-server >/dev/null || missing+=(redis-server)

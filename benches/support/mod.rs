@@ -6,15 +6,22 @@
 //! command line.
 
 // Each bench is a crate of its own and uses a part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::future::Future;
-use std::pin::Pin;
+#[macro_use]
+mod peers;
+mod memory;
+mod verdict;
+
+use std::cell::RefCell;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
 use std::time::Duration;
+
+use squall::{Deferred, IoLoop};
+
+pub(crate) use memory::{Counting, Memory};
+pub(crate) use peers::{Peer, Smol, TimedPeer, Tokio, wake_by_ref};
+pub(crate) use verdict::{Verdict, Verdicts};
 
 /// How many samples each contender takes.
 pub(crate) const SAMPLES: usize = 15;
@@ -37,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) only: Option<String>,
     /// How many operations `only` does.
     pub(crate) iterations: u64,
+    /// Rather than a row a contender, print one a group, and collect the verdicts here.
+    pub(crate) verdicts: Option<RefCell<Verdicts>>,
 }
 
 impl Options {
@@ -49,6 +58,7 @@ impl Options {
             quick: !std::env::args().any(|arg| arg == "--bench"),
             only: None,
             iterations: TEST_OPERATIONS,
+            verdicts: None,
         };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
@@ -115,13 +125,40 @@ fn cpu_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Keeps this thread, and those that it starts, on the last core that it may use: no sample is
+/// moved from core to core, and the first core has most of the machine's interrupts.
+pub(crate) fn pin_to_one_core() {
+    #[cfg(target_os = "linux")]
+    {
+        let size = size_of::<libc::cpu_set_t>();
+        // SAFETY: a `cpu_set_t` is an array of integers, for which zeros are a value.
+        let mut cores: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `cores` has the size that is given, and lives until the call returns.
+        let failed = unsafe { libc::sched_getaffinity(0, size, &mut cores) };
+        assert_eq!(failed, 0, "a thread may ask for its cores");
+        let count = libc::CPU_SETSIZE as usize;
+        // SAFETY: `core` is below the number of cores in a set.
+        let is_allowed = |core: &usize| unsafe { libc::CPU_ISSET(*core, &cores) };
+        let last = (0..count).rev().find(is_allowed).expect("it runs on one");
+        // SAFETY: as above.
+        let mut only: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: as above.
+        unsafe { libc::CPU_SET(last, &mut only) };
+        // SAFETY: `only` has the size that is given, and lives until the call returns.
+        let failed = unsafe { libc::sched_setaffinity(0, size, &only) };
+        assert_eq!(failed, 0, "a thread may give up cores");
+    }
+}
+
 /// Does about `n` operations, asserts their result, and says how long they took.
 type Contender = Box<dyn FnMut(u64) -> Sample>;
 
 /// One operation, done by several contenders; the first is what the others are compared with.
 pub(crate) struct Group {
     name: String,
-    contenders: Vec<(&'static str, Contender)>,
+    contenders: Vec<(String, Contender)>,
+    /// What the first may take of the time of the fastest of the others.
+    bar: f64,
 }
 
 impl Group {
@@ -129,24 +166,47 @@ impl Group {
         Group {
             name: name.into(),
             contenders: Vec::new(),
+            bar: 1.0,
         }
+    }
+
+    /// Asks for half the time of the fastest peer.
+    pub(crate) fn half(mut self) -> Group {
+        self.bar = 0.5;
+        self
     }
 
     pub(crate) fn with(
         mut self,
-        contender: &'static str,
+        contender: impl Into<String>,
         run: impl FnMut(u64) -> Sample + 'static,
     ) -> Group {
-        self.contenders.push((contender, Box::new(run)));
+        self.contenders.push((contender.into(), Box::new(run)));
         self
+    }
+
+    /// Adds a runtime, unless this machine lacks what it needs.
+    pub(crate) fn with_peer<P: Peer>(
+        self,
+        named: &str,
+        run: impl FnMut(u64) -> Sample + 'static,
+    ) -> Group {
+        match P::missing() {
+            None => self.with(format!("{} {named}", P::NAME).trim_end(), run),
+            Some(_) => self,
+        }
     }
 
     /// Prints the head of the table that `run` prints rows of.
     pub(crate) fn head(options: &Options) {
-        if options.only.is_none() && !options.quick {
-            println!("| operation | contender | CPU ns | min | max | to the first |");
-            println!("|---|---|---:|---:|---:|---:|");
+        if options.only.is_some() || options.quick {
+            return;
         }
+        if options.verdicts.is_some() {
+            return Verdict::head();
+        }
+        println!("| operation | contender | CPU ns | min | max | to the first |");
+        println!("|---|---|---:|---:|---:|---:|");
     }
 
     /// Runs the contenders as the options say, if they ask for this group.
@@ -172,6 +232,15 @@ impl Group {
             }
             return;
         }
+        let samples = self.samples();
+        match &options.verdicts {
+            Some(verdicts) => verdicts.borrow_mut().add(self.verdict(&samples)),
+            None => self.print(samples),
+        }
+    }
+
+    /// Nanoseconds an operation, by contender and round.
+    fn samples(&mut self) -> Vec<Vec<f64>> {
         let counts: Vec<u64> = (self.contenders.iter_mut())
             .map(|(_, run)| calibrate(run))
             .collect();
@@ -181,7 +250,7 @@ impl Group {
                 samples[index].push(run(counts[index]).ns_each());
             }
         }
-        self.print(samples);
+        samples
     }
 
     fn print(&self, samples: Vec<Vec<f64>>) {
@@ -192,6 +261,11 @@ impl Group {
             let name = &self.name;
             println!("| {name} | {contender} | {median:.1} | {min:.1} | {max:.1} | {ratio:.2} |");
         }
+    }
+
+    fn verdict(&self, samples: &[Vec<f64>]) -> Verdict {
+        let names = self.contenders.iter().map(|(name, _)| name.clone());
+        Verdict::of_rounds(&self.name, self.bar, names, samples)
     }
 }
 
@@ -243,178 +317,7 @@ pub(crate) fn in_child(args: &[&str]) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-// ---------------------------------------------------------------- the peers
-
-/// A runtime that Squall is compared with: single-threaded, tasks that need not be `Send`.
-pub(crate) trait Peer: 'static {
-    type Task<T: 'static>: Future<Output = T>;
-
-    /// Runs a future on this thread's runtime.
-    fn block_on<F: Future>(future: F) -> F::Output;
-
-    fn spawn<F: Future + 'static>(future: F) -> Self::Task<F::Output>;
-
-    fn sleep(duration: Duration) -> impl Future<Output = ()> + 'static;
-
-    /// The runtime's own way to let others run.
-    fn yield_now() -> impl Future<Output = ()> + 'static;
-}
-
-/// tokio's current-thread runtime with a `LocalSet`.
-pub(crate) struct Tokio;
-
-/// smol's parts: `async_executor::LocalExecutor` under `async_io::block_on`.
-pub(crate) struct Smol;
-
-pub(crate) struct TokioTask<T>(tokio::task::JoinHandle<T>);
-
-impl<T> Future for TokioTask<T> {
-    type Output = T;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let joined = Pin::new(&mut self.0).poll(cx);
-        joined.map(|result| result.expect("no task here panics"))
-    }
-}
-
-// Neither is ever dropped: tokio's own thread-locals would be gone by then.
-thread_local! {
-    static TOKIO: &'static (tokio::runtime::Runtime, tokio::task::LocalSet) = {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
-        let runtime = runtime.expect("a runtime can be made");
-        Box::leak(Box::new((runtime, tokio::task::LocalSet::new())))
-    };
-    static SMOL: &'static async_executor::LocalExecutor<'static> =
-        Box::leak(Box::new(async_executor::LocalExecutor::new()));
-}
-
-impl Peer for Tokio {
-    type Task<T: 'static> = TokioTask<T>;
-
-    fn block_on<F: Future>(future: F) -> F::Output {
-        let (runtime, tasks) = TOKIO.with(|tokio| *tokio);
-        tasks.block_on(runtime, future)
-    }
-
-    #[inline]
-    fn spawn<F: Future + 'static>(future: F) -> TokioTask<F::Output> {
-        TokioTask(tokio::task::spawn_local(future))
-    }
-
-    fn sleep(duration: Duration) -> impl Future<Output = ()> + 'static {
-        tokio::time::sleep(duration)
-    }
-
-    fn yield_now() -> impl Future<Output = ()> + 'static {
-        tokio::task::yield_now()
-    }
-}
-
-impl Peer for Smol {
-    type Task<T: 'static> = async_executor::Task<T>;
-
-    fn block_on<F: Future>(future: F) -> F::Output {
-        let executor = SMOL.with(|executor| *executor);
-        async_io::block_on(executor.run(future))
-    }
-
-    #[inline]
-    fn spawn<F: Future + 'static>(future: F) -> async_executor::Task<F::Output> {
-        SMOL.with(|executor| executor.spawn(future))
-    }
-
-    async fn sleep(duration: Duration) {
-        async_io::Timer::after(duration).await;
-    }
-
-    fn yield_now() -> impl Future<Output = ()> + 'static {
-        futures_lite::future::yield_now()
-    }
-}
-
-/// The plainest yield: pending once, having woken itself.
-pub(crate) fn wake_by_ref() -> WakeByRef {
-    WakeByRef { woken: false }
-}
-
-/// See [`wake_by_ref`].
-pub(crate) struct WakeByRef {
-    woken: bool,
-}
-
-impl Future for WakeByRef {
-    type Output = ();
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.woken {
-            return Poll::Ready(());
-        }
-        self.woken = true;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-// ---------------------------------------------------------------- memory
-
-/// An allocator that counts: a bench makes it its `#[global_allocator]`.
-pub(crate) struct Counting;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-static ALLOCATED: AtomicU64 = AtomicU64::new(0);
-static FREED: AtomicU64 = AtomicU64::new(0);
-
-// SAFETY: every call is forwarded to the system's allocator with what came in; `realloc` is the
-// trait's own, made of these two.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        ALLOCATED.fetch_add(layout.size() as u64, Relaxed);
-        // SAFETY: the caller keeps to the same contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        FREED.fetch_add(layout.size() as u64, Relaxed);
-        // SAFETY: the caller keeps to the same contract, and `block` came from `System.alloc`.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-/// What the process holds.
-#[derive(Clone, Copy)]
-pub(crate) struct Memory {
-    /// Heap bytes that are in use.
-    pub(crate) bytes: i64,
-    /// Allocations that were made.
-    pub(crate) allocations: i64,
-    /// The resident set, in bytes; sees what the allocator does not.
-    pub(crate) resident: i64,
-}
-
-impl Memory {
-    /// Counts now. Needs [`Counting`] to be the allocator.
-    pub(crate) fn now() -> Memory {
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-        let pages = statm
-            .split(' ')
-            .nth(1)
-            .and_then(|pages| pages.parse::<i64>().ok());
-        Memory {
-            resident: pages.unwrap_or(0) * 4096,
-            bytes: ALLOCATED.load(Relaxed) as i64 - FREED.load(Relaxed) as i64,
-            allocations: ALLOCATIONS.load(Relaxed) as i64,
-        }
-    }
-
-    /// What was added since `before`.
-    pub(crate) fn since(self, before: Memory) -> Memory {
-        Memory {
-            bytes: self.bytes - before.bytes,
-            allocations: self.allocations - before.allocations,
-            resident: self.resident - before.resident,
-        }
-    }
+/// Runs a coroutine on the thread's loop.
+pub(crate) fn run<T>(coroutine: impl FnOnce() -> Deferred<T>) -> T {
+    IoLoop::current().run_sync(coroutine)
 }
