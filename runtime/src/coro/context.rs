@@ -202,8 +202,7 @@ impl Context {
 
 #[cold]
 fn show(beacon: &Beacon, frame: FrameKey) {
-    let (coroutine, at) = frames::place(frame);
-    beacon.show(coroutine, at);
+    beacon.show(&frames::lineage(frame));
 }
 
 /// What was running before a frame was entered.

@@ -13,6 +13,7 @@ use slab::Slab;
 
 use super::context;
 use super::site::{CoroutineSite, YieldSite};
+use super::traceback::TraceFrame;
 use super::waits::WaitsFor;
 
 /// Names one frame of this thread for as long as it lives.
@@ -147,17 +148,55 @@ pub(crate) fn ran(key: FrameKey, time: Duration) {
     });
 }
 
-/// Returns a frame's coroutine, and the yield that it was last suspended at.
-pub(crate) fn place(key: FrameKey) -> (Option<&'static CoroutineSite>, Option<&'static YieldSite>) {
-    let found = FRAMES.try_with(|frames| {
+/// How many coroutines of a lineage are kept.
+pub(crate) const LINEAGE: usize = 8;
+
+/// A coroutine, the one that started it, and so on, each with the yield that it was last suspended
+/// at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lineage {
+    /// Invariant: those that there are come first.
+    pub(crate) places: [Option<TraceFrame>; LINEAGE],
+    pub(crate) end: LineageEnd,
+}
+
+/// Why a lineage ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LineageEnd {
+    /// The last was started by a callback, or by what is no coroutine.
+    #[default]
+    Root,
+    /// The last was started by one that is gone.
+    Gone,
+    /// There are more.
+    Deeper,
+}
+
+/// Returns a frame's coroutine and who started it.
+pub(crate) fn lineage(mut key: FrameKey) -> Lineage {
+    let mut lineage = Lineage::default();
+    let _ = FRAMES.try_with(|frames| {
         let frames = frames.borrow();
-        let frame = frames.slots.get(key.index as usize)?;
-        (frame.serial == key.serial).then_some((frame.coroutine, frame.at))
+        for place in &mut lineage.places {
+            if key == FrameKey::NONE {
+                return;
+            }
+            let frame = frames.slots.get(key.index as usize);
+            let Some(frame) = frame.filter(|frame| frame.serial == key.serial) else {
+                lineage.end = LineageEnd::Gone;
+                return;
+            };
+            *place = Some(TraceFrame {
+                coroutine: frame.coroutine,
+                at: frame.at,
+            });
+            key = frame.parent;
+        }
+        if key != FrameKey::NONE {
+            lineage.end = LineageEnd::Deeper;
+        }
     });
-    match found {
-        Ok(Some((coroutine, at))) => (Some(coroutine), at),
-        _ => (None, None),
-    }
+    lineage
 }
 
 /// How many coroutines of this thread are alive.

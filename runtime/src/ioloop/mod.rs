@@ -19,6 +19,21 @@ mod handle;
 mod handlers;
 mod mailbox;
 mod main_loop;
+#[cfg(all(
+    feature = "native-stack",
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod native_stack;
+#[cfg(not(all(
+    feature = "native-stack",
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+#[path = "no_native_stack.rs"]
+mod native_stack;
 mod periodic;
 mod profiling;
 pub(crate) mod ready;
@@ -27,6 +42,7 @@ mod run_sync;
 mod signals;
 mod sleep;
 pub(crate) mod sources;
+mod stack_frame;
 pub(crate) mod timers;
 mod tokio_context;
 mod turn;
@@ -51,6 +67,7 @@ pub use periodic::PeriodicCallback;
 pub use signals::{SignalCallback, Signals, on_signal};
 pub(crate) use sleep::turn_until;
 pub use sleep::{Sleep, sleep, sleep_until};
+pub use stack_frame::StackFrame;
 pub use timers::Timeout;
 pub use watchdog::{Blocked, BlockingAction};
 
