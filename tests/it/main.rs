@@ -26,6 +26,9 @@ mod traceback;
 /// The tree of the living.
 mod inspect;
 
+/// Loops that nothing can wake, and those that only look so.
+mod deadlock;
+
 /// What blocks a loop, and how long coroutines run.
 mod watchdog;
 

@@ -9,7 +9,7 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
 
-use super::frames::{LINEAGE, Lineage, LineageEnd};
+use super::lineage::{LINEAGE, Lineage, LineageEnd};
 use super::site::{CoroutineSite, YieldSite};
 use super::traceback::TraceFrame;
 

@@ -8,7 +8,8 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use super::beacon::Beacon;
-use super::frames::{self, FrameKey, FrameMark};
+use super::frames::{FrameKey, FrameMark};
+use super::lineage;
 use super::site::YieldSite;
 use super::traceback::Traceback;
 use super::waits::WaitsFor;
@@ -202,7 +203,7 @@ impl Context {
 
 #[cold]
 fn show(beacon: &Beacon, frame: FrameKey) {
-    beacon.show(&frames::lineage(frame));
+    beacon.show(&lineage::lineage(frame));
 }
 
 /// What was running before a frame was entered.

@@ -148,55 +148,15 @@ pub(crate) fn ran(key: FrameKey, time: Duration) {
     });
 }
 
-/// How many coroutines of a lineage are kept.
-pub(crate) const LINEAGE: usize = 8;
-
-/// A coroutine, the one that started it, and so on, each with the yield that it was last suspended
-/// at.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Lineage {
-    /// Invariant: those that there are come first.
-    pub(crate) places: [Option<TraceFrame>; LINEAGE],
-    pub(crate) end: LineageEnd,
-}
-
-/// Why a lineage ends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum LineageEnd {
-    /// The last was started by a callback, or by what is no coroutine.
-    #[default]
-    Root,
-    /// The last was started by one that is gone.
-    Gone,
-    /// There are more.
-    Deeper,
-}
-
-/// Returns a frame's coroutine and who started it.
-pub(crate) fn lineage(mut key: FrameKey) -> Lineage {
-    let mut lineage = Lineage::default();
-    let _ = FRAMES.try_with(|frames| {
+/// Returns a frame's coroutine with the yield that it was last suspended at, and its parent.
+pub(crate) fn place(key: FrameKey) -> Option<(TraceFrame, FrameKey)> {
+    let find = |frames: &RefCell<Frames>| {
         let frames = frames.borrow();
-        for place in &mut lineage.places {
-            if key == FrameKey::NONE {
-                return;
-            }
-            let frame = frames.slots.get(key.index as usize);
-            let Some(frame) = frame.filter(|frame| frame.serial == key.serial) else {
-                lineage.end = LineageEnd::Gone;
-                return;
-            };
-            *place = Some(TraceFrame {
-                coroutine: frame.coroutine,
-                at: frame.at,
-            });
-            key = frame.parent;
-        }
-        if key != FrameKey::NONE {
-            lineage.end = LineageEnd::Deeper;
-        }
-    });
-    lineage
+        let frame = frames.slots.get(key.index as usize)?;
+        let (coroutine, at) = (frame.coroutine, frame.at);
+        (frame.serial == key.serial).then_some((TraceFrame { coroutine, at }, frame.parent))
+    };
+    FRAMES.try_with(find).ok().flatten()
 }
 
 /// How many coroutines of this thread are alive.

@@ -16,6 +16,8 @@ pub(crate) mod catch;
 pub(crate) mod context;
 pub(crate) mod deferred;
 pub(crate) mod frames;
+pub(crate) mod holders;
+pub(crate) mod lineage;
 pub(crate) mod local;
 pub(crate) mod outcome;
 pub(crate) mod return_value;

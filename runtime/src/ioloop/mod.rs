@@ -15,6 +15,7 @@ mod add_future;
 pub(crate) mod callback;
 mod child_exit;
 mod clock;
+mod deadlock;
 mod handle;
 mod handlers;
 mod mailbox;
@@ -77,6 +78,7 @@ use crate::error::{Error, Result};
 use crate::inspect;
 use callback::{Callback, ErrorHook};
 use clock::Clock;
+use deadlock::Deadlock;
 use handle::Inbox;
 use handlers::Handlers;
 use profiling::Profiler;
@@ -144,8 +146,7 @@ struct Core {
     root_woken: Cell<bool>,
     /// Sources that are there for the loop's own sake, such as that of `SIGUSR2`.
     background_sources: Cell<usize>,
-    /// True once it was logged that nothing here can wake the loop any more.
-    told_deadlock: Cell<bool>,
+    deadlock: Deadlock,
     /// Coroutines resumed since the last poll; bounds how long I/O and timers are left waiting.
     resumes: Cell<u32>,
     /// True while resumes are measured or watched.
@@ -209,7 +210,7 @@ impl IoLoop {
             closed: Cell::new(false),
             root_woken: Cell::new(false),
             background_sources: Cell::new(0),
-            told_deadlock: Cell::new(false),
+            deadlock: Deadlock::default(),
             resumes: Cell::new(0),
             is_observed: Cell::new(false),
             profiler: Profiler::default(),

@@ -116,6 +116,16 @@ impl Ready {
         slots.iter().filter(|(_, slot)| is_coroutine(slot)).count()
     }
 
+    /// How many slots have what is neither a coroutine nor a list's relay.
+    pub(super) fn others(&self) -> usize {
+        let slots = self.slots.borrow();
+        let is_other = |slot: &Slot| match slot {
+            Slot::Runnable { runnable, .. } => runnable.identity().is_none(),
+            Slot::Relay { .. } => false,
+        };
+        slots.iter().filter(|(_, slot)| is_other(slot)).count()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.queue.borrow().len()
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::{IoLoop, Running, WeakLoop};
 use crate::coro::context;
 use crate::coro::task::Resume;
+use crate::coro::waits::WaitsFor;
 use crate::error::{Error, Result};
 
 impl IoLoop {
@@ -94,6 +95,7 @@ impl IoLoop {
         let _slot = scope_guard(|| {
             self.core.root_woken.set(false);
             self.core.ready.remove(slot);
+            self.core.deadlock.root.set(None);
         });
         let waker = self.waker(slot);
         let mut cx = Context::from_waker(&waker);
@@ -110,13 +112,18 @@ impl IoLoop {
         self.core.root_woken.set(true);
         loop {
             if self.core.root_woken.take() {
-                context::with(|context| context.refill());
+                context::with(|context| {
+                    context.refill();
+                    context.waits.set(WaitsFor::Unknown);
+                });
                 if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
                     // A stop in its last turn concerns this run, not the next.
                     self.core.stopping.set(false);
                     drop(running);
                     return Ok(value);
                 }
+                let waits = context::with(|context| context.waits.get());
+                self.core.deadlock.root.set(Some(waits));
                 if let Some(timeout) = timeout.filter(|_| late.get()) {
                     self.core.stopping.set(false);
                     return Err(Error::run_timeout(timeout));

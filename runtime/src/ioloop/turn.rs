@@ -12,12 +12,12 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use super::IoLoop;
+use super::deadlock::PATIENCE;
 use super::handle::Message;
 use super::sources::Dispatch;
 use super::timers::Action;
 use crate::coro::context;
 use crate::error::Result;
-use crate::inspect;
 
 /// The token of the inbox's waker. No source has it: their generations have 31 bits.
 pub(super) const INBOX: mio::Token = mio::Token(usize::MAX);
@@ -130,6 +130,9 @@ impl IoLoop {
             self.core.poll.borrow_mut().poll(&mut events, timeout)
         });
         self.core.inbox.mailbox().awake();
+        if events.is_empty() && timeout == Some(PATIENCE) {
+            self.core.deadlock.is_impatient.set(true);
+        }
         self.show_work();
         self.begin_turn();
         self.set_turn_time();
@@ -159,12 +162,12 @@ impl IoLoop {
         }
         let deadline = core.timers.borrow_mut().next_deadline();
         let Some(deadline) = deadline else {
-            self.look_for_deadlock();
+            let patience = self.look_for_deadlock();
             // Whoever takes the log may have given the loop something to do.
             let idle = !self.has_runnable()
                 && core.callbacks.borrow().is_empty()
                 && core.timers.borrow_mut().next_deadline().is_none();
-            return Some((!idle).then_some(Duration::ZERO));
+            return Some(if idle { patience } else { Some(Duration::ZERO) });
         };
         let wait = deadline.saturating_duration_since(self.time());
         if !core.clock.is_virtual() {
@@ -176,20 +179,6 @@ impl IoLoop {
             return None;
         }
         Some(Some(wait.min(REAL_WAIT)))
-    }
-
-    /// Logs, once, that coroutines wait although nothing of this loop can wake it any more.
-    fn look_for_deadlock(&self) {
-        let core = &self.core;
-        let has_sources = core.sources.borrow().len() > core.background_sources.get();
-        if has_sources || !core.replies.borrow().is_empty() || core.told_deadlock.get() {
-            return;
-        }
-        let dump = inspect::dump();
-        if !dump.is_empty() {
-            core.told_deadlock.set(true);
-            tracing::warn!(target: "squall", "nothing can run, and there is no timer, descriptor or answer to wait for: only another thread can wake these coroutines now\n{dump}");
-        }
     }
 
     /// Moves a virtual clock to the next deadline, unless something can run before it.

@@ -21,7 +21,7 @@ use super::native_stack::{self, ThreadId};
 use super::stack_frame::StackFrame;
 use crate::coro::beacon::Beacon;
 use crate::coro::context;
-use crate::coro::frames::{Lineage, LineageEnd};
+use crate::coro::lineage::{Lineage, LineageEnd};
 use crate::coro::outcome::panic_message;
 use crate::coro::site::{CoroutineSite, YieldSite};
 use crate::coro::traceback::TraceFrame;

@@ -25,6 +25,7 @@ use crate::coro::deferred::Deferred;
 use crate::coro::outcome::OutcomeView;
 use crate::coro::site::CoroutineSite;
 use crate::coro::task::{Resume, Task};
+use crate::coro::waits::WaitsFor;
 use crate::ioloop::{self, IoLoop};
 
 /// How much stack coroutines that are started inside one another may take.
@@ -60,7 +61,11 @@ fn launch(io_loop: &IoLoop, runnable: Rc<dyn Resume>) {
     }
     context::with(|context| context.stack.set(Some(outermost.unwrap_or(here))));
     let finished = io_loop.resume(slot, &*runnable);
-    context::with(|context| context.stack.set(outermost));
+    context::with(|context| {
+        context.stack.set(outermost);
+        // What it waits for is not what the one that started it waits for.
+        context.waits.set(WaitsFor::Unknown);
+    });
     if finished {
         io_loop.ready().remove(slot);
     }

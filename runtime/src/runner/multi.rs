@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use super::policy::Policy;
 use crate::coro::context;
 use crate::coro::frames;
-use crate::coro::waits::WaitsFor;
+use crate::coro::waits::ManyWaits;
 use crate::ioloop::ready::SlotKey;
 use crate::ioloop::{IoLoop, WeakLoop};
 
@@ -54,6 +54,7 @@ struct Multi<C, P> {
     waiting: usize,
     relay: Option<Relay>,
     started: bool,
+    waits: ManyWaits,
     _pinned: PhantomPinned,
 }
 
@@ -73,6 +74,7 @@ impl<C, P> Multi<C, P> {
             waiting: 0,
             relay: None,
             started: false,
+            waits: ManyWaits::default(),
             _pinned: PhantomPinned,
         }
     }
@@ -95,9 +97,6 @@ where
             this.waiting = 0;
         }
         if this.waiting > 0 {
-            let total = this.children.slice().len() as u32;
-            let done = total - this.waiting as u32;
-            context::waits_for(WaitsFor::Children { done, total });
             return Poll::Pending;
         }
         let Multi {
@@ -147,6 +146,10 @@ where
         } else {
             this.poll_first(cx);
         }
+        if this.waiting > 0 {
+            let total = this.children.slice().len() as u32;
+            this.waits.note(total - this.waiting as u32, total);
+        }
         this
     }
 }
@@ -164,7 +167,13 @@ impl<C, P> Multi<C, P> {
         self.waiting = children.len();
         if children.len() <= SMALL && !P::IN_ORDER_OF_ARRIVAL {
             for (index, child) in children.iter_mut().enumerate() {
-                self.waiting -= usize::from(poll_child(child, index, &mut self.policy, cx));
+                self.waiting -= usize::from(poll_child(
+                    child,
+                    index,
+                    &mut self.policy,
+                    &mut self.waits,
+                    cx,
+                ));
             }
             return;
         }
@@ -178,7 +187,13 @@ impl<C, P> Multi<C, P> {
         for (index, child) in children.iter_mut().enumerate() {
             let waker = io_loop.child_waker(slot, index);
             let mut cx = Context::from_waker(&waker);
-            self.waiting -= usize::from(poll_child(child, index, &mut self.policy, &mut cx));
+            self.waiting -= usize::from(poll_child(
+                child,
+                index,
+                &mut self.policy,
+                &mut self.waits,
+                &mut cx,
+            ));
         }
     }
 
@@ -192,7 +207,13 @@ impl<C, P> Multi<C, P> {
         let children = self.children.slice();
         let Some(relay) = &mut self.relay else {
             for (index, child) in children.iter_mut().enumerate() {
-                self.waiting -= usize::from(poll_child(child, index, &mut self.policy, cx));
+                self.waiting -= usize::from(poll_child(
+                    child,
+                    index,
+                    &mut self.policy,
+                    &mut self.waits,
+                    cx,
+                ));
             }
             return;
         };
@@ -214,7 +235,13 @@ impl<C, P> Multi<C, P> {
             // A waker may outlive its list and wake a later one that is shorter.
             let end = end.min(children.len());
             for (index, child) in children.iter_mut().enumerate().take(end).skip(first) {
-                self.waiting -= usize::from(poll_child(child, index, &mut self.policy, &mut cx));
+                self.waiting -= usize::from(poll_child(
+                    child,
+                    index,
+                    &mut self.policy,
+                    &mut self.waits,
+                    &mut cx,
+                ));
             }
         }
         relay.woken = woken;
@@ -226,6 +253,7 @@ fn poll_child<W, P>(
     child: &mut Child<W, P::Kept>,
     index: usize,
     policy: &mut P,
+    waits: &mut ManyWaits,
     cx: &mut Context<'_>,
 ) -> bool
 where
@@ -239,6 +267,7 @@ where
     // overwritten in place, below.
     let wait = unsafe { Pin::new_unchecked(wait) };
     let Poll::Ready(result) = wait.poll(cx) else {
+        waits.add();
         return false;
     };
     *child = match policy.keep(index, result) {

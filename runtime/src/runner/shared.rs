@@ -10,7 +10,9 @@ use std::task::{Context, Poll, Waker};
 
 use crate::coro::cancel::Cancelled;
 use crate::coro::catch::{Panicked, catch_panic};
+use crate::coro::context;
 use crate::coro::deferred::Deferred;
+use crate::coro::waits::WaitsFor;
 
 /// A result that several coroutines wait for, or one several times: each gets a clone.
 ///
@@ -93,6 +95,7 @@ impl<T: Clone> Future for Shared<T> {
                 if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
                     waiters.push(cx.waker().clone());
                 }
+                context::waits_for(WaitsFor::Promise);
                 return Poll::Pending;
             }
             State::Done(value) => return Poll::Ready(value.clone()),
