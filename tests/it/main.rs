@@ -38,6 +38,9 @@ mod budget;
 /// Coroutines that are cancelled: what they are told, and who else is.
 mod cancel;
 
+/// Cancelled coroutines that have a time to end in.
+mod grace;
+
 /// How often coroutines take memory from the heap.
 mod allocations;
 

@@ -16,6 +16,7 @@ pub(crate) mod catch;
 pub(crate) mod context;
 pub(crate) mod deferred;
 pub(crate) mod frames;
+pub(crate) mod grace;
 pub(crate) mod holders;
 pub(crate) mod lineage;
 pub(crate) mod local;

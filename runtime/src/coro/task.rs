@@ -23,6 +23,7 @@ use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
 use super::frames::{self, FrameKey, FrameMark};
+use super::grace;
 use super::local::Locals;
 use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
 use super::return_value;
@@ -53,6 +54,8 @@ pub(crate) struct Task<F: Future, V> {
     /// True if an error that nobody takes is not to be logged.
     silenced: Cell<bool>,
     cancel: Cell<Cancel>,
+    /// True while it has an entry in `grace`.
+    has_grace: Cell<bool>,
     /// Its context variables.
     locals: Locals,
     /// Wakes the task itself; there once it has suspended.
@@ -70,7 +73,9 @@ enum Cancel {
     No,
     /// It is to be told at the yield where it stands.
     Asked,
-    /// It ended by the unwind that told it.
+    /// It has not ended in its time, and is to be dropped.
+    Late,
+    /// It ended by the unwind that told it, or was dropped.
     Done,
 }
 
@@ -95,6 +100,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
             detached: Cell::new(false),
             silenced: Cell::new(false),
             cancel: Cell::new(Cancel::No),
+            has_grace: Cell::new(false),
             locals: Locals::inherited(),
             own: OnceCell::new(),
             waiter: Cell::new(None),
@@ -156,6 +162,9 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     /// stage stays borrowed meanwhile: to its destructors the coroutine still runs. A destructor
     /// that panics is logged, and does not end the loop.
     fn end(&self, outcome: Outcome<F::Output>) {
+        if self.has_grace.take() {
+            grace::end(self.frame.get());
+        }
         let mut stage = self.stage.borrow_mut();
         let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Finished(outcome)));
         drop(stage);
@@ -166,6 +175,29 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         if let Some(waiter) = self.waiter.take() {
             waiter.wake();
         }
+    }
+
+    /// Drops the coroutine where it stands, as it did not end in the time that its cancellation gave
+    /// it.
+    #[cold]
+    fn drop_late(&self) {
+        let (coroutine, frame) = (self.coroutine, self.frame.get());
+        let at = frames::place(frame).and_then(|(place, _)| place.at);
+        self.has_grace.set(false);
+        let time = grace::end(frame).unwrap_or_default();
+        match at {
+            Some(at) => {
+                tracing::warn!(target: "squall", "coroutine {coroutine} was cancelled, and has not ended in {time:?}; it is dropped at its yield at {at}: {}", at.expression);
+            }
+            None => {
+                tracing::warn!(target: "squall", "coroutine {coroutine} was cancelled, and has not ended in {time:?}; it is dropped before its first yield");
+            }
+        }
+        let outer_failure = context::with(|context| context.take_failure());
+        frames::remove(frame);
+        self.locals.clear();
+        self.finish(Err(Box::new(Cancelled)), TraceFrame { coroutine, at });
+        context::with(|context| context.set_failure(outer_failure));
     }
 
     /// Takes the outcome: `None` while the coroutine runs, and inside if it was taken before.
@@ -201,6 +233,8 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         let name = self.coroutine.name;
         match &outcome.value {
             Ok(_) if self.silenced.get() => {}
+            // As was wished; see below.
+            Ok(_) if self.cancel.get() == Cancel::Done => {}
             Ok(value) => {
                 if let Some(failure) = self.view.failure(value) {
                     tracing::error!(target: "squall", "error in coroutine `{name}` was never retrieved: {failure}\n{traceback}");
@@ -219,11 +253,19 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
 impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
         let frame = self.frame.get();
-        let cancel = self.cancel.get() == Cancel::Asked;
-        if cancel {
-            // Asked again if it cannot be told; a further call meanwhile asks anew.
-            self.cancel.set(Cancel::No);
-        }
+        let cancel = match self.cancel.get() {
+            Cancel::No => false,
+            Cancel::Asked => {
+                // Asked again if it cannot be told; a further call meanwhile asks anew.
+                self.cancel.set(Cancel::No);
+                true
+            }
+            Cancel::Late => {
+                self.drop_late();
+                return true;
+            }
+            Cancel::Done => return true,
+        };
         let (entered, outer_failure, outer_cancelling) = context::with(|context| {
             let outer_cancelling = context.cancelling.replace(cancel);
             self.locals.exchange(context);
@@ -238,7 +280,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             self.locals.exchange(context);
             let untold = context.cancelling.replace(outer_cancelling);
             let shielded = context.shielded.replace(false);
-            if cancel && (untold || shielded) {
+            if cancel && (untold || shielded) && self.cancel.get() == Cancel::No {
                 self.cancel.set(Cancel::Asked);
             }
             context.leave(entered)
@@ -311,7 +353,9 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
         if self.is_done() {
             return false;
         }
-        self.cancel.set(Cancel::Asked);
+        if self.cancel.get() != Cancel::Late {
+            self.cancel.set(Cancel::Asked);
+        }
         if let Some(own) = self.own.get() {
             own.wake_by_ref();
         }
@@ -320,6 +364,24 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
 
     fn is_cancelled(&self) -> bool {
         self.cancel.get() == Cancel::Done
+    }
+
+    fn coroutine(&self) -> Option<FrameKey> {
+        Some(self.frame.get())
+    }
+
+    fn has_grace(&self) {
+        self.has_grace.set(true);
+    }
+
+    fn expire(&self) {
+        if !self.is_done() {
+            self.cancel.set(Cancel::Late);
+            // One that has no waker yet is queued for its first run.
+            if let Some(own) = self.own.get() {
+                own.wake_by_ref();
+            }
+        }
     }
 
     fn is_before(&self, mark: FrameMark) -> bool {

@@ -9,6 +9,7 @@
 pub(crate) mod callback;
 pub(crate) mod convert;
 pub(crate) mod entry;
+mod grace;
 pub(crate) mod multi;
 pub(crate) mod policy;
 pub(crate) mod shared;
