@@ -1,6 +1,6 @@
 //! A loop that nothing can wake says so, once; one that anything else could wake says nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -227,24 +227,20 @@ fn answers_of_other_threads_are_waited_for() {
         let call = run_in_executor(|| thread::sleep(Duration::from_millis(20)));
         yield_!(call).unwrap();
     }
+    thread_local! {
+        static KEPT: Cell<Option<Promise<u32>>> = const { Cell::new(None) };
+    }
     #[squall::coroutine]
     fn of_a_handle() -> u32 {
         let (promise, promised) = Promise::new();
-        let kept = Rc::new(RefCell::new(Some(promise)));
-        KEPT.set(Some(kept));
+        KEPT.set(Some(promise));
         let handle = IoLoop::current().handle();
         thread::spawn(move || {
             thread::sleep(Duration::from_millis(20));
-            let settle = || {
-                let kept = KEPT.take().unwrap();
-                kept.take().unwrap().set_result(1);
-            };
+            let settle = || KEPT.take().unwrap().set_result(1);
             handle.add_callback(settle).unwrap();
         });
         yield_!(promised)
-    }
-    thread_local! {
-        static KEPT: RefCell<Option<Rc<RefCell<Option<Promise<u32>>>>>> = const { RefCell::new(None) };
     }
     assert_eq!(log_of(of_the_executor), [""; 0]);
     assert_eq!(log_of(of_a_handle), [""; 0]);

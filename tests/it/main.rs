@@ -23,6 +23,9 @@ mod context;
 /// The way of errors and panics through coroutines, logged and taken; the living coroutines.
 mod traceback;
 
+/// Whole traces, compared with files.
+mod trace;
+
 /// The tree of the living.
 mod inspect;
 

@@ -37,10 +37,8 @@ pub(crate) fn deadline(coroutine: FrameKey) -> Option<Instant> {
 
 /// Ends a coroutine's time. Returns how much it was given.
 pub(crate) fn end(coroutine: FrameKey) -> Option<Duration> {
-    let remove = |graces: &RefCell<BTreeMap<u64, Grace>>| {
-        let grace = graces.borrow_mut().remove(&coroutine.number());
-        grace
-    };
+    let number = coroutine.number();
+    let remove = |graces: &RefCell<BTreeMap<u64, Grace>>| graces.borrow_mut().remove(&number);
     // The thread may be going away.
     let grace = GRACES.try_with(remove).ok().flatten()?;
     (grace.over)();

@@ -9,9 +9,10 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::coro::cancel::Cancelled;
-use crate::coro::catch::{Panicked, catch_panic};
+use crate::coro::catch::{Panicked, catch_panic, take_traceback};
 use crate::coro::context;
 use crate::coro::deferred::Deferred;
+use crate::coro::traceback::Traceback;
 use crate::coro::waits::WaitsFor;
 
 /// A result that several coroutines wait for, or one several times: each gets a clone.
@@ -23,11 +24,15 @@ pub struct Shared<T> {
 
 enum State<T> {
     Waiting(Vec<Waker>),
-    Done(T),
+    /// With its way, if it is a failure.
+    Done(T, Way),
     Cancelled,
-    /// The text of the panic that ended it.
-    Panicked(String),
+    /// The text of the panic that ended it, and its way.
+    Panicked(String, Way),
 }
+
+/// The way of a failure through coroutines; who waits goes on with a copy.
+type Way = Option<Box<Traceback>>;
 
 impl<T: Clone + 'static> Deferred<T> {
     /// Returns a future that can be cloned, and yielded any number of times.
@@ -74,9 +79,12 @@ impl<T> Shared<T> {
 fn settle<T: 'static>(deferred: Deferred<T>, shared: Shared<T>) {
     let outcome = catch_panic(deferred.or_cancelled());
     let state = match crate::yield_!(async { Settled(outcome.await) }).0 {
-        Ok(Ok(value)) => State::Done(value),
+        Ok(Ok(value)) => State::Done(value, take_traceback()),
         Ok(Err(Cancelled)) => State::Cancelled,
-        Err(panic) => State::Panicked(panic.message().to_owned()),
+        Err(panic) => {
+            let way = panic.traceback().cloned().map(Box::new);
+            State::Panicked(panic.message().to_owned(), way)
+        }
     };
     if let State::Waiting(waiters) = shared.state.replace(state) {
         waiters.into_iter().for_each(Waker::wake);
@@ -90,6 +98,11 @@ impl<T: Clone> Future for Shared<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let go_on = |way: &Way| {
+            if way.is_some() {
+                context::with(|context| context.set_failure(way.clone()));
+            }
+        };
         let message = match &mut *self.state.borrow_mut() {
             State::Waiting(waiters) => {
                 if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
@@ -98,9 +111,15 @@ impl<T: Clone> Future for Shared<T> {
                 context::waits_for(WaitsFor::Promise);
                 return Poll::Pending;
             }
-            State::Done(value) => return Poll::Ready(value.clone()),
+            State::Done(value, way) => {
+                go_on(way);
+                return Poll::Ready(value.clone());
+            }
             State::Cancelled => None,
-            State::Panicked(message) => Some(message.clone()),
+            State::Panicked(message, way) => {
+                go_on(way);
+                Some(message.clone())
+            }
         };
         match message {
             Some(message) => resume_unwind(Box::new(message)),
