@@ -162,8 +162,8 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     /// stage stays borrowed meanwhile: to its destructors the coroutine still runs. A destructor
     /// that panics is logged, and does not end the loop.
     fn end(&self, outcome: Outcome<F::Output>) {
-        if self.has_grace.take() {
-            grace::end(self.frame.get());
+        if self.has_grace.get() {
+            self.end_grace();
         }
         let mut stage = self.stage.borrow_mut();
         let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Finished(outcome)));
@@ -177,9 +177,30 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         }
     }
 
+    #[cold]
+    fn end_grace(&self) {
+        self.has_grace.set(false);
+        grace::end(self.frame.get());
+    }
+
+    /// True if the coroutine, which is being cancelled, is to be resumed with the news; otherwise it is
+    /// over, and dropped.
+    #[cold]
+    #[inline(never)]
+    fn is_to_be_told(&self) -> bool {
+        if self.cancel.get() == Cancel::Late {
+            self.drop_late();
+        }
+        // Asked again if it cannot be told; a further call meanwhile asks anew.
+        let is_asked = self.cancel.get() == Cancel::Asked;
+        if is_asked {
+            self.cancel.set(Cancel::No);
+        }
+        is_asked
+    }
+
     /// Drops the coroutine where it stands, as it did not end in the time that its cancellation gave
     /// it.
-    #[cold]
     fn drop_late(&self) {
         let (coroutine, frame) = (self.coroutine, self.frame.get());
         let at = frames::place(frame).and_then(|(place, _)| place.at);
@@ -253,19 +274,10 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
 impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
         let frame = self.frame.get();
-        let cancel = match self.cancel.get() {
-            Cancel::No => false,
-            Cancel::Asked => {
-                // Asked again if it cannot be told; a further call meanwhile asks anew.
-                self.cancel.set(Cancel::No);
-                true
-            }
-            Cancel::Late => {
-                self.drop_late();
-                return true;
-            }
-            Cancel::Done => return true,
-        };
+        let cancel = self.cancel.get() != Cancel::No;
+        if cancel && !self.is_to_be_told() {
+            return true;
+        }
         let (entered, outer_failure, outer_cancelling) = context::with(|context| {
             let outer_cancelling = context.cancelling.replace(cancel);
             self.locals.exchange(context);

@@ -62,13 +62,12 @@ fn launch(io_loop: &IoLoop, runnable: Rc<dyn Resume>) {
     }
     context::with(|context| context.stack.set(Some(outermost.unwrap_or(here))));
     let finished = io_loop.resume(slot, &*runnable);
-    context::with(|context| {
-        context.stack.set(outermost);
-        // What it waits for is not what the one that started it waits for.
-        context.waits.set(WaitsFor::Unknown);
-    });
+    context::with(|context| context.stack.set(outermost));
     if finished {
         io_loop.ready().remove(slot);
+    } else {
+        // What it waits for is not what the one that started it waits for.
+        context::with(|context| context.waits.set(WaitsFor::Unknown));
     }
 }
 
