@@ -24,6 +24,8 @@ enum Kind {
     TooManyLoops,
     HandlerExists(i32),
     NoHandler(i32),
+    /// The source says why.
+    NotPolled(i32),
     NoInterest,
     StreamClosed,
     LimitExceeded {
@@ -118,6 +120,13 @@ impl Error {
 
     pub(crate) fn no_handler(fd: i32) -> Error {
         Kind::NoHandler(fd).into()
+    }
+
+    pub(crate) fn not_polled(fd: i32, source: io::Error) -> Error {
+        Error {
+            kind: Kind::NotPolled(fd),
+            source: Some(source),
+        }
     }
 
     pub(crate) fn no_interest() -> Error {
@@ -249,6 +258,13 @@ impl fmt::Display for Error {
                 "descriptor {fd} has a handler already; change it by update_handler or remove it first"
             ),
             Kind::NoHandler(fd) => write!(f, "descriptor {fd} has no handler; add one first"),
+            Kind::NotPolled(fd) => match &self.source {
+                Some(source) if source.kind() == io::ErrorKind::PermissionDenied => write!(
+                    f,
+                    "descriptor {fd} cannot be polled: a file is always ready; read it by run_in_executor"
+                ),
+                _ => write!(f, "descriptor {fd} cannot be polled; was it closed?"),
+            },
             Kind::NoInterest => f.write_str("a handler waits for READ or WRITE; none was given"),
             Kind::StreamClosed => f.write_str("the stream is closed"),
             Kind::LimitExceeded { limit } => {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::coro::catch::Plain;
 use crate::coro::deferred::Deferred;
 use crate::error::{Error, Result};
 use crate::ioloop::IoLoop;
@@ -154,14 +155,11 @@ fn submit<T: Send + 'static>(
 /// Resumes a panic of the function in the coroutine that waits.
 #[crate::coroutine]
 fn finish<T: 'static>(result: Deferred<std::thread::Result<T>>) -> Result<T> {
-    match crate::yield_!(async { Caught(result.await) }).0 {
+    match crate::yield_!(async { Plain(result.await) }).0 {
         Ok(value) => Ok(value),
         Err(panic) => resume_unwind(panic),
     }
 }
-
-/// Not a `Result` as far as a yield can see: a panic is no error to be logged or shown.
-struct Caught<T>(std::thread::Result<T>);
 
 type Job = Box<dyn FnOnce() + Send>;
 

@@ -79,6 +79,7 @@ pub use coro::local::{ContextVar, Previous, Scope};
 pub use coro::return_value::{Return, Returnable};
 pub use coro::scoped::Scoped;
 pub use coro::site::{CoroutineSite, YieldSite};
+pub use coro::tick::Tick;
 pub use coro::traceback::{TraceFrame, Traceback};
 pub use coro::waits::WaitsFor;
 pub use error::{Error, Result};

@@ -129,7 +129,7 @@ fn the_innermost_scoped_coroutine_is_told_first() {
 }
 
 #[squall::test]
-fn a_coroutine_that_is_done_cannot_be_cancelled() {
+fn bad_cancel_of_a_coroutine_that_is_done_changes_nothing() {
     #[squall::coroutine]
     fn quick() -> u32 {
         1
@@ -197,7 +197,7 @@ fn a_coroutine_that_goes_on_can_be_cancelled_again() {
 }
 
 #[squall::test]
-fn a_promise_is_cancelled_at_once_and_its_result_ignored() {
+fn c12_a_promise_is_cancelled_at_once_and_its_result_ignored() {
     let (promise, value) = Promise::<u32>::new();
     assert!(value.cancel());
     assert!(value.cancelled() && promise.is_abandoned());

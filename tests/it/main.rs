@@ -1,24 +1,28 @@
 //! The one test binary: Squall through its public API, as users call it.
 //!
-//! A behaviour of Tornado's cites the test that it comes from, and its number in the list of them.
+//! A behaviour of Tornado's cites the test that it comes from, and carries its number in the list of
+//! them, `tests/assertions.txt`, in its name. The letter of the number is the folder.
 
 /// What the areas share: traces, captured logs, counted allocations, a run on a virtual clock.
 mod support;
 
-/// One coroutine: its start, its order among others, its end, its shapes.
-mod coroutine;
+/// Coroutines, and what they yield.
+mod g;
 
-/// Lists, arrays, maps and tuples that are yielded: their results, their errors, their number.
-mod multi;
+/// Futures and promises.
+mod c;
 
-/// Callbacks as futures, conversions, nested trees: the rest of Tornado's `gen`.
-mod gen_api;
+/// The loop.
+mod i;
 
-/// Results one after the other, as they come.
-mod wait_iterator;
+/// Locks, semaphores, events, conditions: Tornado's L1 to L33.
+mod locks;
 
-/// Variables that follow a coroutine.
-mod context;
+/// Locks under bad input, and the guard in its scope.
+mod l;
+
+/// Queues.
+mod q;
 
 /// The way of errors and panics through coroutines, logged and taken; the living coroutines.
 mod traceback;
@@ -35,9 +39,6 @@ mod deadlock;
 /// What blocks a loop, and how long coroutines run.
 mod watchdog;
 
-/// What keeps one coroutine from harming the rest: the budget of yields, the depth of calls.
-mod budget;
-
 /// Coroutines that are cancelled: what they are told, and who else is.
 mod cancel;
 
@@ -47,36 +48,17 @@ mod grace;
 /// How often coroutines take memory from the heap.
 mod allocations;
 
-/// The loop itself: callbacks, timers, handlers of descriptors, its start, stop and close.
-mod ioloop;
+/// What becomes of those who wait when a loop is closed, or run inside its own coroutine.
+mod closing;
 
-/// Queues between coroutines.
-/// Periodic callbacks.
-mod periodic;
-
-/// Signals of the process.
-mod signals;
+/// Wakers and executors of somebody else.
+mod foreign;
 
 /// Other programs, and pipes.
 mod process;
 
-/// The queue between coroutines.
-mod queue;
-
-/// Locks, semaphores, events, conditions.
-mod locks;
-
-/// Waits that have an end.
-mod timeout;
-
 /// Streams, servers and clients over real sockets.
 mod net;
-
-/// Wakes from other threads, in numbers.
-mod wakes;
-
-/// Functions that block, on other threads.
-mod executor;
 
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;

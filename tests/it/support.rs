@@ -174,9 +174,16 @@ pub(crate) fn allocations() -> u64 {
     ALLOCATIONS.with(Cell::get)
 }
 
+/// How many bytes this thread has taken from the heap and not given back; those that it gave back
+/// for another thread count as well.
+pub(crate) fn held_bytes() -> i64 {
+    HELD_BYTES.with(Cell::get)
+}
+
 thread_local! {
     // Without a destructor and made at compile time: the allocator can use it at any time.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static HELD_BYTES: Cell<i64> = const { Cell::new(0) };
 }
 
 /// The system's allocator, with a count of what each thread takes: allocations and growths.
@@ -189,27 +196,40 @@ fn count() {
     ALLOCATIONS.with(|count| count.set(count.get() + 1));
 }
 
+fn hold(bytes: usize) {
+    HELD_BYTES.with(|held| held.set(held.get() + bytes as i64));
+}
+
+fn give_back(bytes: usize) {
+    HELD_BYTES.with(|held| held.set(held.get() - bytes as i64));
+}
+
 // SAFETY: every call goes to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size());
         // SAFETY: the caller keeps to the contract of `alloc`, which is the system's.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size());
         // SAFETY: as for `alloc`.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        hold(size);
+        give_back(layout.size());
         // SAFETY: as for `alloc`.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        give_back(layout.size());
         // SAFETY: as for `alloc`.
         unsafe { System.dealloc(block, layout) }
     }

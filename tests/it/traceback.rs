@@ -587,14 +587,16 @@ fn trace_of_a_dropped_promise_shows_the_yield_that_waited() {
     fn takes(promised: Deferred<u32>) -> u32 {
         yield_!(promised)
     }
+    let made = line!() + 2;
     let log = log_of(|| {
         let (promise, promised) = Promise::new();
         IoLoop::current().add_callback(move || drop(promise));
         takes(promised)
     });
-    let message = "a Promise was dropped without a result";
+    let message =
+        format!("a Promise was dropped without a result; it was made at {FILE}:{made}:35");
     let entries = [("takes", LINE, After(LINE + 1, 9, "promised"))];
-    assert_eq!(log, [untaken_panic("takes", message, &entries)]);
+    assert_eq!(log, [untaken_panic("takes", &message, &entries)]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::context;
+use super::{context, frames};
 use crate::error::Error;
 
 /// The news that a coroutine was cancelled: Python's `CancelledError`.
@@ -159,4 +159,20 @@ impl Drop for News {
             context::with(|context| context.cancelling.set(true));
         }
     }
+}
+
+/// Runs `drops`, and has the deferreds that it drops cancelled rather than detached.
+pub(crate) fn cancelling(drops: impl FnOnce()) {
+    struct Restore(Option<frames::FrameMark>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            context::with(|context| context.drop_cancels.set(self.0));
+        }
+    }
+    let mark = frames::mark();
+    // Restored by a destructor, as those of the children may panic.
+    let _restore = Restore(context::with(|context| {
+        context.drop_cancels.replace(Some(mark))
+    }));
+    drops();
 }

@@ -70,6 +70,9 @@ impl<F: Future> Future for CatchPanic<F> {
     }
 }
 
+/// A result that is no `Result` as far as a yield can see: a failure inside is not noted as one.
+pub(crate) struct Plain<T>(pub(crate) T);
+
 /// A panic that was caught.
 pub struct Panicked {
     payload: Box<dyn Any + Send>,

@@ -5,12 +5,12 @@
 //! leaving restores what was there, so that coroutines started inside coroutines nest.
 
 use std::cell::Cell;
-use std::time::Instant;
 
 use super::beacon::Beacon;
 use super::frames::{FrameKey, FrameMark};
 use super::lineage;
 use super::site::YieldSite;
+use super::tick::Tick;
 use super::traceback::Traceback;
 use super::waits::WaitsFor;
 
@@ -20,6 +20,8 @@ const BUDGET: u32 = 128;
 pub(crate) struct Context {
     /// The frame of the coroutine that runs now.
     pub(crate) frame: Cell<FrameKey>,
+    /// The serial number of the frame that was made last.
+    pub(crate) serial: Cell<u32>,
     /// The yield that the running coroutine came to last.
     pub(crate) site: Cell<Option<&'static YieldSite>>,
     /// What the future that the yield waits for says that it waits for.
@@ -36,19 +38,22 @@ pub(crate) struct Context {
     pub(crate) cancelling: Cell<bool>,
     /// True if it could not be told, as it waits behind a shield.
     pub(crate) shielded: Cell<bool>,
+    /// True while `grace` has an entry. Saves looking there.
+    pub(crate) has_graces: Cell<bool>,
     /// True while `local::CURRENT` holds values. Saves looking there.
     pub(crate) has_locals: Cell<bool>,
     /// Set while what is dropped is to be cancelled rather than detached: coroutines that were there
     /// at this mark, but none that the destructors start.
     pub(crate) drop_cancels: Cell<Option<FrameMark>>,
     /// When the loop's current turn took the time; frames are dated by it.
-    pub(crate) now: Cell<Option<Instant>>,
+    pub(crate) now: Cell<Option<Tick>>,
 }
 
 thread_local! {
     static CONTEXT: Context = const {
         Context {
             frame: Cell::new(FrameKey::NONE),
+            serial: Cell::new(0),
             site: Cell::new(None),
             beacon: Cell::new(None),
             waits: Cell::new(WaitsFor::Unknown),
@@ -57,6 +62,7 @@ thread_local! {
             failing: Cell::new(false),
             cancelling: Cell::new(false),
             shielded: Cell::new(false),
+            has_graces: Cell::new(false),
             has_locals: Cell::new(false),
             drop_cancels: Cell::new(None),
             now: Cell::new(None),
@@ -74,7 +80,7 @@ pub(crate) fn waits_for(what: WaitsFor) {
 
 /// Notes that a time is waited for, unless something else is: then it is that one's time-out.
 #[inline]
-pub(crate) fn waits_for_time(deadline: Instant) {
+pub(crate) fn waits_for_time(deadline: Tick) {
     CONTEXT.with(|context| {
         if context.waits.get() == WaitsFor::Unknown {
             context.waits.set(WaitsFor::Time(deadline));
@@ -169,7 +175,7 @@ impl Context {
 
 /// What a loop that runs inside another one's coroutine must not see, and must not change.
 pub(crate) struct Outer {
-    now: Option<Instant>,
+    now: Option<Tick>,
     cancelling: bool,
     shielded: bool,
     drop_cancels: Option<FrameMark>,

@@ -36,9 +36,6 @@ pub(crate) trait Settle<T> {
         None
     }
 
-    /// Tells that the coroutine has a time to end in, which is to be ended with it.
-    fn has_grace(&self) {}
-
     /// Tells that the time is over: the coroutine is dropped when it is resumed next.
     fn expire(&self) {}
 

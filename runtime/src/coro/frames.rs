@@ -1,33 +1,56 @@
-//! The registry of frames: an entry for each live coroutine of the thread.
+//! Frames: what is known of each live coroutine of the thread.
 //!
 //! A frame knows its coroutine's name, its parent, and the yield it stands at and since when.
-//! Tracebacks, the living tree and the watchdog are readers of it. A key carries a serial number,
-//! so that a child whose parent is gone does not find a stranger in the parent's slot.
+//! Tracebacks, the living tree and the watchdog are readers of it. A started coroutine has its frame in
+//! its own block, where the loop that it is on finds it; the loops of a thread are its *rolls*. The
+//! frames of scoped coroutines are in one slab beside them. A key carries a serial number, so that a
+//! child whose parent is gone does not find a stranger in the parent's place.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
 use super::context;
 use super::site::{CoroutineSite, YieldSite};
+use super::tick::Tick;
 use super::traceback::TraceFrame;
 use super::waits::WaitsFor;
 
 /// Names one frame of this thread for as long as it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FrameKey {
+    /// Where the frame is found: a slot of a loop, or one of `SCOPED`.
     index: u32,
     serial: u32,
 }
+
+/// Set in the index of a scoped coroutine's frame.
+const SCOPED_BIT: u32 = 1 << 31;
 
 impl FrameKey {
     pub(crate) const NONE: FrameKey = FrameKey {
         index: u32::MAX,
         serial: 0,
     };
+
+    /// A new key for a frame that is found at `index`.
+    #[inline]
+    pub(crate) fn new(index: u32) -> FrameKey {
+        let serial = context::with(|context| {
+            let serial = context.serial.get().wrapping_add(1);
+            context.serial.set(serial);
+            serial
+        });
+        FrameKey { index, serial }
+    }
+
+    /// True if its frame is found at `index`.
+    pub(crate) fn is_in(self, index: u32) -> bool {
+        self.index == index
+    }
 
     pub(crate) fn number(self) -> u64 {
         u64::from(self.serial) << 32 | u64::from(self.index)
@@ -47,121 +70,205 @@ impl FrameKey {
 
 /// Marks the present point.
 pub(crate) fn mark() -> FrameMark {
-    FrameMark(FRAMES.with_borrow(|frames| frames.serial))
+    FrameMark(context::with(|context| context.serial.get()))
 }
 
+/// What is known of one live coroutine.
 #[derive(Debug)]
-struct Frame {
-    coroutine: &'static CoroutineSite,
+pub(crate) struct Frame {
+    pub(crate) coroutine: &'static CoroutineSite,
+    pub(crate) key: FrameKey,
     parent: FrameKey,
-    serial: u32,
-    resumes: u32,
-    at: Option<&'static YieldSite>,
-    since: Option<Instant>,
-    waits: WaitsFor,
+    resumes: Cell<u32>,
+    at: Cell<Option<&'static YieldSite>>,
+    since: Cell<Option<Tick>>,
+    waits: Cell<WaitsFor>,
+    pub(super) wanted: Wanted,
 }
 
-#[derive(Debug)]
-struct Frames {
-    slots: Slab<Frame>,
-    serial: u32,
-    /// The run times of those that were measured; beside the frames, so that these stay small.
-    ran: BTreeMap<u32, RunTimes>,
+/// What is wanted of a started coroutine. Here, since a frame has room for it.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    /// True once the `Deferred` is gone: nobody will take the outcome.
+    pub(super) detached: Cell<bool>,
+    /// True if an error that nobody takes is not to be logged.
+    pub(super) silenced: Cell<bool>,
+    pub(super) cancel: Cell<Cancel>,
+    /// True if it was to be resumed while it ran, by a loop that it runs itself.
+    pub(super) resume: Cell<bool>,
+}
+
+/// Whether a coroutine is being cancelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Cancel {
+    #[default]
+    No,
+    /// It is to be told at the yield where it stands.
+    Asked,
+    /// It has not ended in its time, and is to be dropped.
+    Late,
+    /// It ended by the unwind that told it, or was dropped.
+    Done,
+}
+
+impl Frame {
+    /// The frame of a coroutine that is started now.
+    #[inline]
+    pub(crate) fn new(coroutine: &'static CoroutineSite, index: u32) -> Frame {
+        Frame {
+            coroutine,
+            key: FrameKey::new(index),
+            parent: context::with(|context| context.frame.get()),
+            resumes: Cell::new(0),
+            at: Cell::new(None),
+            since: Cell::new(None),
+            waits: Cell::new(WaitsFor::Unknown),
+            wanted: Wanted::default(),
+        }
+    }
+
+    /// Returns the coroutine with the yield that it was last suspended at, and its parent.
+    pub(super) fn place(&self) -> (TraceFrame, FrameKey) {
+        let (coroutine, at) = (self.coroutine, self.at.get());
+        (TraceFrame { coroutine, at }, self.parent)
+    }
+
+    /// Notes that the coroutine waits at `at`.
+    #[inline]
+    pub(crate) fn suspend(&self, context: &context::Context, at: Option<&'static YieldSite>) {
+        self.at.set(at);
+        self.since.set(context.now.get());
+        self.waits.set(context.waits.get());
+        self.resumes.set(self.resumes.get().wrapping_add(1));
+    }
+}
+
+/// Something that knows frames of started coroutines: a loop of this thread.
+pub(crate) trait Roll {
+    /// Calls `f` with each frame, and with the run times of those that were measured.
+    fn each_frame(&self, f: &mut dyn FnMut(&Frame, Option<RunTimes>));
+
+    /// Calls `f` with the frame in the slot, if there is one.
+    fn frame_in(&self, slot: u32, f: &mut dyn FnMut(&Frame));
+
+    /// Queues the coroutine in the slot to be resumed.
+    fn wake(&self, slot: u32);
 }
 
 /// How long a coroutine ran.
 #[derive(Clone, Copy, Debug, Default)]
-struct RunTimes {
+pub(crate) struct RunTimes {
     total: Duration,
     worst: Duration,
 }
 
-thread_local! {
-    static FRAMES: RefCell<Frames> = const {
-        RefCell::new(Frames { slots: Slab::new(), serial: 0, ran: BTreeMap::new() })
-    };
+impl RunTimes {
+    pub(crate) fn add(&mut self, time: Duration) {
+        self.total += time;
+        self.worst = self.worst.max(time);
+    }
 }
 
-/// Adds a frame under `parent`.
-pub(crate) fn insert(coroutine: &'static CoroutineSite, parent: FrameKey) -> FrameKey {
-    FRAMES.with_borrow_mut(|frames| {
-        frames.serial = frames.serial.wrapping_add(1);
-        let serial = frames.serial;
-        let index = frames.slots.insert(Frame {
-            coroutine,
-            parent,
-            serial,
-            resumes: 0,
-            at: None,
-            since: None,
-            waits: WaitsFor::Unknown,
-        });
-        FrameKey {
-            index: u32::try_from(index).expect("fewer than 2^32 coroutines are alive"),
-            serial,
-        }
+thread_local! {
+    static ROLLS: RefCell<Vec<Weak<dyn Roll>>> = const { RefCell::new(Vec::new()) };
+    static SCOPED: RefCell<Slab<Frame>> = const { RefCell::new(Slab::new()) };
+}
+
+/// Has `live` look at a loop, for as long as it is there.
+pub(crate) fn enroll(roll: Weak<dyn Roll>) {
+    ROLLS.with_borrow_mut(|rolls| {
+        rolls.retain(|roll| roll.strong_count() > 0);
+        rolls.push(roll);
+    });
+}
+
+/// Adds the frame of a scoped coroutine under the one that runs.
+pub(crate) fn insert(coroutine: &'static CoroutineSite) -> FrameKey {
+    SCOPED.with_borrow_mut(|frames| {
+        let entry = frames.vacant_entry();
+        let index = u32::try_from(entry.key()).expect("fewer than 2^31 coroutines are alive");
+        entry.insert(Frame::new(coroutine, index | SCOPED_BIT)).key
     })
 }
 
-/// Notes that the frame's coroutine waits at `at`.
+/// Calls `f` with the frame of a scoped coroutine, if it is there; none is while the thread ends.
+fn with_scoped<R>(key: FrameKey, f: impl FnOnce(&Frame) -> R) -> Option<R> {
+    let with = |frames: &RefCell<Slab<Frame>>| {
+        let frames = frames.borrow();
+        let frame = frames.get((key.index & !SCOPED_BIT) as usize);
+        frame.filter(|frame| frame.key == key).map(f)
+    };
+    SCOPED.try_with(with).ok().flatten()
+}
+
+/// Notes that a scoped coroutine waits at `at`.
 pub(crate) fn suspend(key: FrameKey, at: Option<&'static YieldSite>) {
-    let (now, waits) = context::with(|context| (context.now.get(), context.waits.get()));
-    FRAMES.with_borrow_mut(|frames| {
-        if let Some(frame) = frames.slots.get_mut(key.index as usize)
-            && frame.serial == key.serial
-        {
-            frame.at = at;
-            frame.since = now;
-            frame.waits = waits;
-            frame.resumes = frame.resumes.wrapping_add(1);
-        }
-    });
-}
-
-/// Removes a frame. Harmless for one that is gone, and while the thread ends.
-pub(crate) fn remove(key: FrameKey) {
-    let _ = FRAMES.try_with(|frames| {
-        let mut frames = frames.borrow_mut();
-        let index = key.index as usize;
-        if frames
-            .slots
-            .get(index)
-            .is_some_and(|f| f.serial == key.serial)
-        {
-            frames.slots.remove(index);
-            if !frames.ran.is_empty() {
-                frames.ran.remove(&key.index);
-            }
-        }
-    });
-}
-
-/// Adds a run to the times of a frame that is still there.
-pub(crate) fn ran(key: FrameKey, time: Duration) {
-    FRAMES.with_borrow_mut(|frames| {
-        let frame = frames.slots.get(key.index as usize);
-        if frame.is_some_and(|frame| frame.serial == key.serial) {
-            let times = frames.ran.entry(key.index).or_default();
-            times.total += time;
-            times.worst = times.worst.max(time);
-        }
-    });
+    context::with(|context| with_scoped(key, |frame| frame.suspend(context, at)));
 }
 
 /// Returns a frame's coroutine with the yield that it was last suspended at, and its parent.
 pub(crate) fn place(key: FrameKey) -> Option<(TraceFrame, FrameKey)> {
-    let find = |frames: &RefCell<Frames>| {
-        let frames = frames.borrow();
-        let frame = frames.slots.get(key.index as usize)?;
-        let (coroutine, at) = (frame.coroutine, frame.at);
-        (frame.serial == key.serial).then_some((TraceFrame { coroutine, at }, frame.parent))
-    };
-    FRAMES.try_with(find).ok().flatten()
+    if key == FrameKey::NONE {
+        return None;
+    }
+    if key.index & SCOPED_BIT != 0 {
+        return with_scoped(key, Frame::place);
+    }
+    let mut found = None;
+    for roll in rolls() {
+        roll.frame_in(key.index, &mut |frame| {
+            if frame.key == key {
+                found = Some(frame.place());
+            }
+        });
+    }
+    found
+}
+
+/// Removes the frame of a scoped coroutine. Harmless for one that is gone.
+pub(crate) fn remove(key: FrameKey) {
+    if with_scoped(key, |_| ()).is_some() {
+        SCOPED.with_borrow_mut(|frames| frames.remove((key.index & !SCOPED_BIT) as usize));
+    }
+}
+
+/// Has a started coroutine resumed, if it lives: by the loop that it is on.
+pub(crate) fn wake(key: FrameKey) {
+    for roll in rolls() {
+        let mut is_there = false;
+        roll.frame_in(key.index, &mut |frame| is_there |= frame.key == key);
+        if is_there {
+            roll.wake(key.index);
+        }
+    }
+}
+
+/// The loops of this thread; none are left when it is going away.
+fn rolls() -> impl Iterator<Item = Rc<dyn Roll>> {
+    let rolls = ROLLS.try_with(|rolls| rolls.borrow().clone());
+    rolls
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|roll| roll.upgrade())
+}
+
+/// Calls `f` with every frame of the thread.
+fn each(f: &mut dyn FnMut(&Frame, Option<RunTimes>)) {
+    for roll in rolls() {
+        roll.each_frame(f);
+    }
+    let _ = SCOPED.try_with(|frames| {
+        for (_, frame) in frames.borrow().iter() {
+            f(frame, None);
+        }
+    });
 }
 
 /// How many coroutines of this thread are alive.
 pub(crate) fn count() -> usize {
-    FRAMES.with_borrow(|frames| frames.slots.len())
+    let mut count = 0;
+    each(&mut |_, _| count += 1);
+    count
 }
 
 /// One live coroutine, as [`live`] reports it.
@@ -171,7 +278,7 @@ pub struct LiveCoroutine {
     parent: FrameKey,
     coroutine: &'static CoroutineSite,
     at: Option<&'static YieldSite>,
-    since: Option<Instant>,
+    since: Option<Tick>,
     waits: WaitsFor,
     resumes: u32,
     ran: Option<RunTimes>,
@@ -190,7 +297,7 @@ impl LiveCoroutine {
 
     /// Returns the time of the turn in which it came to wait there.
     pub fn since(&self) -> Option<Instant> {
-        self.since
+        self.since.map(Instant::from)
     }
 
     /// Returns what it waits for there.
@@ -249,7 +356,7 @@ impl fmt::Display for LiveCoroutine {
 
 /// Returns all coroutines of this thread that are alive, in no particular order.
 ///
-/// Reads the registry only: no coroutine is polled, and none notices.
+/// Reads what is noted of them only: no coroutine is polled, and none notices.
 ///
 /// # Examples
 ///
@@ -268,26 +375,18 @@ impl fmt::Display for LiveCoroutine {
 /// # IoLoop::clear_current();
 /// ```
 pub fn live() -> Vec<LiveCoroutine> {
-    let all = FRAMES.try_with(|frames| {
-        let frames = frames.borrow();
-        frames
-            .slots
-            .iter()
-            .map(|(index, frame)| LiveCoroutine {
-                key: FrameKey {
-                    index: index as u32,
-                    serial: frame.serial,
-                },
-                parent: frame.parent,
-                coroutine: frame.coroutine,
-                at: frame.at,
-                since: frame.since,
-                waits: frame.waits,
-                resumes: frame.resumes,
-                ran: frames.ran.get(&(index as u32)).copied(),
-            })
-            .collect()
+    let mut all = Vec::new();
+    each(&mut |frame, ran| {
+        all.push(LiveCoroutine {
+            key: frame.key,
+            parent: frame.parent,
+            coroutine: frame.coroutine,
+            at: frame.at.get(),
+            since: frame.since.get(),
+            waits: frame.waits.get(),
+            resumes: frame.resumes.get(),
+            ran,
+        });
     });
-    // None are left when the thread is going away.
-    all.unwrap_or_default()
+    all
 }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::context;
 use super::frames::FrameKey;
 
 /// The time that a cancelled coroutine has.
@@ -24,6 +25,7 @@ thread_local! {
 
 /// Gives a coroutine its time, in place of any that it had.
 pub(crate) fn begin(coroutine: FrameKey, grace: Grace) {
+    context::with(|context| context.has_graces.set(true));
     let old = GRACES.with_borrow_mut(|graces| graces.insert(coroutine.number(), grace));
     if let Some(old) = old {
         (old.over)();
@@ -35,10 +37,16 @@ pub(crate) fn deadline(coroutine: FrameKey) -> Option<Instant> {
     GRACES.with_borrow(|graces| Some(graces.get(&coroutine.number())?.deadline))
 }
 
-/// Ends a coroutine's time. Returns how much it was given.
+/// Ends a coroutine's time, if it has one. Returns how much it was given.
+#[cold]
 pub(crate) fn end(coroutine: FrameKey) -> Option<Duration> {
     let number = coroutine.number();
-    let remove = |graces: &RefCell<BTreeMap<u64, Grace>>| graces.borrow_mut().remove(&number);
+    let remove = |graces: &RefCell<BTreeMap<u64, Grace>>| {
+        let mut graces = graces.borrow_mut();
+        let grace = graces.remove(&number);
+        context::with(|context| context.has_graces.set(!graces.is_empty()));
+        grace
+    };
     // The thread may be going away.
     let grace = GRACES.try_with(remove).ok().flatten()?;
     (grace.over)();

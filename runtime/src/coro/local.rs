@@ -33,11 +33,7 @@ thread_local! {
 
 /// The values of a coroutine while it does not run, and of whoever resumed it while it does.
 #[derive(Default)]
-pub(crate) struct Locals {
-    /// True if there are values. Saves looking.
-    some: Cell<bool>,
-    values: Cell<Shared>,
-}
+pub(crate) struct Locals(Cell<Shared>);
 
 impl Locals {
     /// The values that a coroutine which is called now starts with.
@@ -45,37 +41,27 @@ impl Locals {
     pub(crate) fn inherited() -> Locals {
         let has_locals = context::with(|context| context.has_locals.get());
         let values = if has_locals { current() } else { None };
-        Locals {
-            some: Cell::new(values.is_some()),
-            values: Cell::new(values),
-        }
+        Locals(Cell::new(values))
     }
 
     /// Puts these values in the place of those that are current, and keeps those: at the begin of a
     /// resume and, the other way round, at its end.
     #[inline]
     pub(crate) fn exchange(&self, context: &super::context::Context) {
-        if self.some.get() || context.has_locals.get() {
-            self.exchange_some();
+        let own = self.0.take();
+        if own.is_some() || context.has_locals.get() {
+            self.0.set(swap(own));
         }
-    }
-
-    #[cold]
-    fn exchange_some(&self) {
-        let current = swap(self.values.take());
-        self.some.set(current.is_some());
-        self.values.set(current);
     }
 
     /// Drops the values of a coroutine that has ended.
     #[inline]
     pub(crate) fn clear(&self) {
-        if self.some.replace(false) {
-            drop(self.values.take());
-        }
+        drop(self.0.take());
     }
 }
 
+#[cold]
 fn swap(locals: Shared) -> Shared {
     context::with(|context| context.has_locals.set(locals.is_some()));
     // A thread that is going away has no more coroutines that could look.

@@ -25,6 +25,7 @@ pub(crate) mod return_value;
 pub(crate) mod scoped;
 pub(crate) mod site;
 pub(crate) mod task;
+pub(crate) mod tick;
 pub(crate) mod traceback;
 pub(crate) mod waits;
 pub(crate) mod yield_point;

@@ -118,7 +118,7 @@ impl<'a> Running<'a> {
     fn enter(registered: &'a mut Registered) -> Self {
         let entered = context::with(|context| {
             if registered.frame == FrameKey::NONE {
-                registered.frame = frames::insert(registered.coroutine, context.frame.get());
+                registered.frame = frames::insert(registered.coroutine);
             }
             context.show(registered.frame);
             Some(context.enter(registered.frame))

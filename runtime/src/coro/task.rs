@@ -13,7 +13,7 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,7 +22,7 @@ use std::task::{Context, Poll, Waker};
 use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
-use super::frames::{self, FrameKey, FrameMark};
+use super::frames::{self, Cancel, Frame, FrameKey, FrameMark};
 use super::grace;
 use super::local::Locals;
 use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
@@ -39,44 +39,22 @@ pub(crate) trait Resume {
     /// Drops the state machine where it stands, without running it.
     fn abandon(&self);
 
-    /// Which coroutine it is, if it is one.
-    fn identity(&self) -> Option<(&'static CoroutineSite, FrameKey)> {
+    /// The frame of the coroutine, if it is one.
+    fn frame(&self) -> Option<&Frame> {
         None
     }
 }
 
 pub(crate) struct Task<F: Future, V> {
-    coroutine: &'static CoroutineSite,
+    frame: Frame,
     view: V,
-    frame: Cell<FrameKey>,
-    /// True once the `Deferred` is gone: nobody will take the outcome.
-    detached: Cell<bool>,
-    /// True if an error that nobody takes is not to be logged.
-    silenced: Cell<bool>,
-    cancel: Cell<Cancel>,
-    /// True while it has an entry in `grace`.
-    has_grace: Cell<bool>,
     /// Its context variables.
     locals: Locals,
-    /// Wakes the task itself; there once it has suspended.
-    own: OnceCell<Waker>,
     /// Whoever waits for the outcome.
     waiter: Cell<Option<Waker>>,
     /// Borrowed while the coroutine runs. Invariant: a `Task` is made in an `Rc` by `new` and never
     /// leaves it, so the future inside is pinned from its first resume until it is dropped here.
     stage: RefCell<Stage<F>>,
-}
-
-/// Whether the coroutine is being cancelled.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cancel {
-    No,
-    /// It is to be told at the yield where it stands.
-    Asked,
-    /// It has not ended in its time, and is to be dropped.
-    Late,
-    /// It ended by the unwind that told it, or was dropped.
-    Done,
 }
 
 enum Stage<F: Future> {
@@ -86,26 +64,25 @@ enum Stage<F: Future> {
 }
 
 impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
-    /// Makes a task with a frame under `parent`. It does not run yet.
+    /// Makes a task for the slot, under the coroutine that runs now. It does not run yet.
     pub(crate) fn new(
         coroutine: &'static CoroutineSite,
         view: V,
-        parent: FrameKey,
+        slot: u32,
         future: F,
     ) -> Rc<Self> {
-        Rc::new(Task {
-            coroutine,
+        // Written where it stays: to be built first and then moved would copy all of it.
+        let mut block = Rc::new_uninit();
+        let task = Rc::get_mut(&mut block).expect("nobody else has it yet");
+        task.write(Task {
+            frame: Frame::new(coroutine, slot),
             view,
-            frame: Cell::new(frames::insert(coroutine, parent)),
-            detached: Cell::new(false),
-            silenced: Cell::new(false),
-            cancel: Cell::new(Cancel::No),
-            has_grace: Cell::new(false),
             locals: Locals::inherited(),
-            own: OnceCell::new(),
             waiter: Cell::new(None),
             stage: RefCell::new(Stage::Running(future)),
-        })
+        });
+        // SAFETY: it was written in the line above.
+        unsafe { block.assume_init() }
     }
 
     /// Polls the state machine; a panic is an end like any other, and a `Return` is a value.
@@ -123,7 +100,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
             Err(panic) => {
-                let ended = return_value::take(panic, self.coroutine);
+                let ended = return_value::take(panic, self.frame.coroutine);
                 if let Err(panic) = &ended
                     && let Some(mend) = explain(panic_message(panic))
                 {
@@ -139,7 +116,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         let value = match value {
             // Unwound by a cancellation: an error, if the coroutine's result has one for it.
             Err(panic) if panic.is::<Cancelled>() => {
-                self.cancel.set(Cancel::Done);
+                self.frame.wanted.cancel.set(Cancel::Done);
                 self.view.cancelled().ok_or(panic)
             }
             value => value,
@@ -151,7 +128,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         let traceback = context::with(|context| context.take_failure());
         let traceback = failed.then(|| Traceback::extend(traceback, at));
         self.end(Outcome { value, traceback });
-        if self.detached.get() {
+        if self.frame.wanted.detached.get() {
             self.report();
         }
     }
@@ -162,14 +139,14 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     /// stage stays borrowed meanwhile: to its destructors the coroutine still runs. A destructor
     /// that panics is logged, and does not end the loop.
     fn end(&self, outcome: Outcome<F::Output>) {
-        if self.has_grace.get() {
-            self.end_grace();
+        if context::with(|context| context.has_graces.get()) {
+            grace::end(self.frame.key);
         }
         let mut stage = self.stage.borrow_mut();
         let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Finished(outcome)));
         drop(stage);
         if let Err(panic) = dropped {
-            let (name, message) = (self.coroutine.name, panic_message(&panic));
+            let (name, message) = (self.frame.coroutine.name, panic_message(&panic));
             tracing::error!(target: "squall", "panic while coroutine `{name}` was dropped: {message}");
         }
         if let Some(waiter) = self.waiter.take() {
@@ -177,24 +154,19 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         }
     }
 
-    #[cold]
-    fn end_grace(&self) {
-        self.has_grace.set(false);
-        grace::end(self.frame.get());
-    }
-
     /// True if the coroutine, which is being cancelled, is to be resumed with the news; otherwise it is
     /// over, and dropped.
     #[cold]
     #[inline(never)]
     fn is_to_be_told(&self) -> bool {
-        if self.cancel.get() == Cancel::Late {
+        let cancel = &self.frame.wanted.cancel;
+        if cancel.get() == Cancel::Late {
             self.drop_late();
         }
         // Asked again if it cannot be told; a further call meanwhile asks anew.
-        let is_asked = self.cancel.get() == Cancel::Asked;
+        let is_asked = cancel.get() == Cancel::Asked;
         if is_asked {
-            self.cancel.set(Cancel::No);
+            cancel.set(Cancel::No);
         }
         is_asked
     }
@@ -202,11 +174,10 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     /// Drops the coroutine where it stands, as it did not end in the time that its cancellation gave
     /// it.
     fn drop_late(&self) {
-        let (coroutine, frame) = (self.coroutine, self.frame.get());
-        let at = frames::place(frame).and_then(|(place, _)| place.at);
-        self.has_grace.set(false);
-        let time = grace::end(frame).unwrap_or_default();
-        match at {
+        let (place, _) = self.frame.place();
+        let coroutine = place.coroutine;
+        let time = grace::end(self.frame.key).unwrap_or_default();
+        match place.at {
             Some(at) => {
                 tracing::warn!(target: "squall", "coroutine {coroutine} was cancelled, and has not ended in {time:?}; it is dropped at its yield at {at}: {}", at.expression);
             }
@@ -215,9 +186,8 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
             }
         }
         let outer_failure = context::with(|context| context.take_failure());
-        frames::remove(frame);
         self.locals.clear();
-        self.finish(Err(Box::new(Cancelled)), TraceFrame { coroutine, at });
+        self.finish(Err(Box::new(Cancelled)), place);
         context::with(|context| context.set_failure(outer_failure));
     }
 
@@ -239,7 +209,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     #[cold]
     fn report(&self) {
         if catch_unwind(AssertUnwindSafe(|| self.log_failure())).is_err() {
-            let name = self.coroutine.name;
+            let name = self.frame.coroutine.name;
             tracing::error!(target: "squall", "a failure of coroutine `{name}` was never retrieved, and panicked while it was logged or dropped");
         }
     }
@@ -251,11 +221,11 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         let Some(traceback) = &outcome.traceback else {
             return;
         };
-        let name = self.coroutine.name;
+        let name = self.frame.coroutine.name;
         match &outcome.value {
-            Ok(_) if self.silenced.get() => {}
+            Ok(_) if self.frame.wanted.silenced.get() => {}
             // As was wished; see below.
-            Ok(_) if self.cancel.get() == Cancel::Done => {}
+            Ok(_) if self.frame.wanted.cancel.get() == Cancel::Done => {}
             Ok(value) => {
                 if let Some(failure) = self.view.failure(value) {
                     tracing::error!(target: "squall", "error in coroutine `{name}` was never retrieved: {failure}\n{traceback}");
@@ -273,8 +243,12 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
 
 impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
     fn resume(&self, waker: &Waker) -> bool {
-        let frame = self.frame.get();
-        let cancel = self.cancel.get() != Cancel::No;
+        if self.stage.try_borrow().is_err() {
+            // Its first run runs the loop: it is resumed when that run has come to its yield.
+            self.frame.wanted.resume.set(true);
+            return false;
+        }
+        let cancel = self.frame.wanted.cancel.get() != Cancel::No;
         if cancel && !self.is_to_be_told() {
             return true;
         }
@@ -282,7 +256,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             let outer_cancelling = context.cancelling.replace(cancel);
             self.locals.exchange(context);
             (
-                context.enter(frame),
+                context.enter(self.frame.key),
                 context.take_failure(),
                 outer_cancelling,
             )
@@ -292,22 +266,25 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             self.locals.exchange(context);
             let untold = context.cancelling.replace(outer_cancelling);
             let shielded = context.shielded.replace(false);
-            if cancel && (untold || shielded) && self.cancel.get() == Cancel::No {
-                self.cancel.set(Cancel::Asked);
+            if cancel && (untold || shielded) && self.frame.wanted.cancel.get() == Cancel::No {
+                self.frame.wanted.cancel.set(Cancel::Asked);
             }
             context.leave(entered)
         });
         let finished = match polled {
             Poll::Pending => {
-                self.own.get_or_init(|| waker.clone());
-                frames::suspend(frame, at);
-                context::with(|context| context.set_failure(None));
+                if self.frame.wanted.resume.take() {
+                    waker.wake_by_ref();
+                }
+                context::with(|context| {
+                    self.frame.suspend(context, at);
+                    context.set_failure(None);
+                });
                 false
             }
             Poll::Ready(value) => {
-                frames::remove(frame);
                 self.locals.clear();
-                let coroutine = self.coroutine;
+                let coroutine = self.frame.coroutine;
                 self.finish(value, TraceFrame { coroutine, at });
                 true
             }
@@ -316,8 +293,8 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
         finished
     }
 
-    fn identity(&self) -> Option<(&'static CoroutineSite, FrameKey)> {
-        Some((self.coroutine, self.frame.get()))
+    fn frame(&self) -> Option<&Frame> {
+        Some(&self.frame)
     }
 
     fn abandon(&self) {
@@ -326,7 +303,6 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             return;
         }
         let message = "the loop was closed before the coroutine was done";
-        frames::remove(self.frame.get());
         self.end(Outcome {
             value: Err(Box::new(message)),
             // Without a traceback it is not reported: whoever closes a loop knows.
@@ -351,66 +327,51 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
                     _ => cx.waker().clone(),
                 };
                 self.waiter.set(Some(waiter));
-                context::waits_for(WaitsFor::Coroutine(self.frame.get().number()));
+                context::waits_for(WaitsFor::Coroutine(self.frame.key.number()));
                 Poll::Pending
             }
         }
     }
 
     fn silence(&self) {
-        self.silenced.set(true);
+        self.frame.wanted.silenced.set(true);
     }
 
     fn cancel(&self) -> bool {
         if self.is_done() {
             return false;
         }
-        if self.cancel.get() != Cancel::Late {
-            self.cancel.set(Cancel::Asked);
+        if self.frame.wanted.cancel.get() != Cancel::Late {
+            self.frame.wanted.cancel.set(Cancel::Asked);
         }
-        if let Some(own) = self.own.get() {
-            own.wake_by_ref();
-        }
+        frames::wake(self.frame.key);
         true
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancel.get() == Cancel::Done
+        self.frame.wanted.cancel.get() == Cancel::Done
     }
 
     fn coroutine(&self) -> Option<FrameKey> {
-        Some(self.frame.get())
-    }
-
-    fn has_grace(&self) {
-        self.has_grace.set(true);
+        Some(self.frame.key)
     }
 
     fn expire(&self) {
         if !self.is_done() {
-            self.cancel.set(Cancel::Late);
-            // One that has no waker yet is queued for its first run.
-            if let Some(own) = self.own.get() {
-                own.wake_by_ref();
-            }
+            self.frame.wanted.cancel.set(Cancel::Late);
+            frames::wake(self.frame.key);
         }
     }
 
     fn is_before(&self, mark: FrameMark) -> bool {
-        self.frame.get().is_before(mark)
+        self.frame.key.is_before(mark)
     }
 
     fn detach(&self) {
-        self.detached.set(true);
+        self.frame.wanted.detached.set(true);
         self.waiter.set(None);
         if self.is_done() {
             self.report();
         }
-    }
-}
-
-impl<F: Future, V> Drop for Task<F, V> {
-    fn drop(&mut self) {
-        frames::remove(self.frame.get());
     }
 }

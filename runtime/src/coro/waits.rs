@@ -1,7 +1,8 @@
 //! What a suspended coroutine waits for, as those who make it wait say it.
 
 use std::fmt;
-use std::time::Instant;
+
+use super::tick::Tick;
 
 use super::context;
 
@@ -17,7 +18,7 @@ pub enum WaitsFor {
     /// Its next turn.
     Turn,
     /// A point in time.
-    Time(Instant),
+    Time(Tick),
     /// A descriptor to become readable.
     Readable(i32),
     /// A descriptor to become writable.

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::panic::Location;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -14,7 +15,8 @@ use crate::coro::waits::WaitsFor;
 /// Sets the result of a [`Deferred`]: Tornado's `Future` seen from the side of its maker.
 ///
 /// Setting it never runs the waiting coroutine: it is queued, and resumes in the loop's turn.
-/// A promise that is dropped without a result makes the yield panic, rather than wait for ever.
+/// A promise that is dropped without a result makes the yield panic, rather than wait for ever; the
+/// message tells where the promise was made.
 ///
 /// # Examples
 ///
@@ -30,6 +32,7 @@ use crate::coro::waits::WaitsFor;
 /// ```
 pub struct Promise<T> {
     cell: Rc<PromiseCell<T>>,
+    made_at: &'static Location<'static>,
 }
 
 struct PromiseCell<T> {
@@ -60,6 +63,7 @@ impl<T: 'static> Promise<T> {
     /// Returns a promise and the deferred that it settles.
     // The pair is the point: neither end is of use without the other.
     #[allow(clippy::new_ret_no_self)]
+    #[track_caller]
     pub fn new() -> (Promise<T>, Deferred<T>) {
         let cell = Rc::new(PromiseCell {
             state: Cell::new(State::Pending),
@@ -68,7 +72,10 @@ impl<T: 'static> Promise<T> {
             subject: Cell::new(Subject::Promise),
             bound: Cell::new(0),
         });
-        let promise = Promise { cell: cell.clone() };
+        let promise = Promise {
+            cell: cell.clone(),
+            made_at: Location::caller(),
+        };
         (promise, Deferred::settling(cell))
     }
 }
@@ -106,8 +113,11 @@ impl<T> Drop for Promise<T> {
         let state = self.cell.state.replace(State::Taken);
         let was_pending = matches!(state, State::Pending);
         self.cell.state.set(state);
-        if was_pending {
-            (self.cell).settle(Err(Box::new("a Promise was dropped without a result")));
+        if was_pending && !self.is_abandoned() {
+            let made_at = self.made_at;
+            let message =
+                format!("a Promise was dropped without a result; it was made at {made_at}");
+            (self.cell).settle(Err(Box::new(message)));
         }
     }
 }

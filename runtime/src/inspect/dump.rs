@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::time::Instant;
 
 use crate::coro::context;
 use crate::coro::frames::{LiveCoroutine, live};
+use crate::coro::tick::Tick;
 use crate::coro::waits::WaitsFor;
 
 /// Returns the tree of all coroutines of this thread that are alive.
@@ -43,7 +43,7 @@ pub fn dump() -> Dump {
 pub struct Dump {
     coroutines: Vec<LiveCoroutine>,
     /// The time of the loop's turn; ages are counted to it.
-    now: Option<Instant>,
+    now: Option<Tick>,
 }
 
 impl Dump {
@@ -147,7 +147,11 @@ impl Dump {
             write!(f, " in {:.1?}", deadline.saturating_duration_since(now))?;
         }
         if let (Some(since), Some(now), 1) = (one.since(), self.now, count) {
-            write!(f, "; for {:.1?}", now.saturating_duration_since(since))?;
+            write!(
+                f,
+                "; for {:.1?}",
+                now.saturating_duration_since(since.into())
+            )?;
         }
         match (count, one.resumes()) {
             (1, 1) => f.write_str("; suspended once")?,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::coro::cancel::Cancelled;
-use crate::coro::catch::catch_panic;
+use crate::coro::catch::{Plain, catch_panic};
 use crate::coro::deferred::Deferred;
 use crate::error::{Error, Result};
 use crate::ioloop::Handle;
@@ -64,16 +64,13 @@ impl Handle {
 #[crate::coroutine]
 fn watch<T: Send + 'static>(deferred: Deferred<T>, sender: Sender<T>) {
     let outcome = catch_panic(deferred.or_cancelled());
-    let outcome = match crate::yield_!(async { Caught(outcome.await) }).0 {
+    let outcome = match crate::yield_!(async { Plain(outcome.await) }).0 {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(Cancelled)) => Err(Box::new(Cancelled) as Box<dyn Any + Send>),
         Err(panic) => Err(panic.into_payload()),
     };
     sender.send(outcome);
 }
-
-/// Not a `Result` as far as a yield can see.
-struct Caught<T>(std::result::Result<std::result::Result<T, Cancelled>, crate::Panicked>);
 
 /// See [`Handle::run`].
 #[must_use = "the coroutine runs, but its result is given only when this is awaited"]

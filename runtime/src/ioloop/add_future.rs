@@ -51,7 +51,7 @@ impl IoLoop {
             work: RefCell::new(Some((Box::pin(future.into_future()), callback))),
         };
         let slot = self.insert_runnable(Rc::new(watched));
-        self.ready().wake(slot, 0);
+        self.ready().queue(slot);
     }
 }
 

@@ -102,7 +102,7 @@ impl IoLoop {
     /// If the descriptor has a handler on this loop already (use
     /// [`update_handler`](Self::update_handler)), if `interest` names neither `READ` nor `WRITE`, if
     /// the loop is closed, or if the system cannot poll such a descriptor (a plain file, or one that
-    /// is closed).
+    /// is closed); [`Error::io`] then gives the system's own error.
     pub fn add_handler(
         &self,
         fd: &impl AsRawFd,
@@ -121,7 +121,7 @@ impl IoLoop {
         let mut source = SourceFd(&fd);
         if let Err(error) = (self.core.registry).register(&mut source, key.token(), wanted) {
             self.core.sources.borrow_mut().remove(key);
-            return Err(error.into());
+            return Err(Error::not_polled(fd, error));
         }
         let handler = Rc::new(handler);
         let entry = Entry {
@@ -187,7 +187,9 @@ impl IoLoop {
         let wanted = interest.to_mio()?;
         let mut handlers = self.core.handlers.borrow_mut();
         let entry = (handlers.by_fd.get_mut(&fd)).ok_or_else(|| Error::no_handler(fd))?;
-        (self.core.registry).reregister(&mut SourceFd(&fd), entry.key.token(), wanted)?;
+        (self.core.registry)
+            .reregister(&mut SourceFd(&fd), entry.key.token(), wanted)
+            .map_err(|error| Error::not_polled(fd, error))?;
         entry.interest = interest;
         Ok(())
     }

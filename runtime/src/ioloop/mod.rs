@@ -73,7 +73,9 @@ pub use timers::Timeout;
 pub use watchdog::{Blocked, BlockingAction};
 
 use crate::coro::context;
+use crate::coro::frames::{self, Frame, Roll, RunTimes};
 use crate::coro::task::Resume;
+use crate::coro::tick::Tick;
 use crate::error::{Error, Result};
 use crate::inspect;
 use callback::{Callback, ErrorHook};
@@ -188,7 +190,7 @@ impl IoLoop {
         let registry = poll.registry().try_clone()?;
         let waker = mio::Waker::new(&registry, turn::INBOX)?;
         let (id, inbox) = handle::register(waker)?;
-        let timers = RefCell::new(Timers::new(clock.now()));
+        let timers = RefCell::new(Timers::new());
         let core = Core {
             id,
             clock,
@@ -217,9 +219,10 @@ impl IoLoop {
             turn_start: Cell::new(None),
             watch: Watch::default(),
         };
-        Ok(IoLoop {
-            core: Rc::new(core),
-        })
+        let core = Rc::new(core);
+        let roll: Rc<dyn Roll> = core.clone();
+        frames::enroll(Rc::downgrade(&roll));
+        Ok(IoLoop { core })
     }
 
     /// Returns the thread's current loop; makes one if there is none.
@@ -277,7 +280,8 @@ impl IoLoop {
 
     /// Makes [`start`](Self::start) return after the current turn's callbacks.
     ///
-    /// Callbacks that are added later stay queued for the next start.
+    /// Callbacks that are added later stay queued for the next start, and so does what comes from
+    /// other threads meanwhile.
     pub fn stop(&self) {
         self.core.stopping.set(true);
     }
@@ -286,7 +290,8 @@ impl IoLoop {
     ///
     /// It runs from the loop, never inside this call; a panic in it is logged (or goes to the
     /// [hook](Self::set_callback_error_hook)), and the loop goes on. On a closed loop the callback is
-    /// dropped.
+    /// dropped; [`Handle::add_callback`] tells of it. There is no bound but memory, which is given
+    /// back when a crowd has run.
     pub fn add_callback(&self, callback: impl FnOnce() + 'static) {
         if self.core.closed.get() {
             return;
@@ -325,9 +330,13 @@ impl IoLoop {
 
     /// Returns the time that the current turn began with, without asking the clock.
     pub fn turn_time(&self) -> Instant {
+        self.turn_tick().into()
+    }
+
+    pub(crate) fn turn_tick(&self) -> Tick {
         // The context's time is that of the loop that runs.
         let turn = context::with(|context| context.now.get()).filter(|_| self.core.running.get());
-        turn.unwrap_or_else(|| self.time())
+        turn.unwrap_or_else(|| self.time().into())
     }
 
     /// Calls `callback` at `deadline`, from the loop.
@@ -338,15 +347,17 @@ impl IoLoop {
         if self.core.closed.get() {
             return Timeout::NONE;
         }
-        self.insert_timer(deadline, Action::Call(Box::new(callback)))
+        self.insert_timer(deadline.into(), Action::Call(Box::new(callback)))
     }
 
-    /// Calls `callback` after `delay`, from the loop.
+    /// Calls `callback` after `delay`, from the loop; as [`call_at`](Self::call_at) otherwise.
+    ///
+    /// A delay that no clock can hold, such as `Duration::MAX`, counts as 30 years.
     pub fn call_later(&self, delay: Duration, callback: impl FnOnce() + 'static) -> Timeout {
         self.call_at(self.deadline_after(delay), callback)
     }
 
-    /// Cancels a timeout. Harmless for one that ran or was removed.
+    /// Cancels a timeout. Harmless for one that ran or was removed, and for one of another loop.
     pub fn remove_timeout(&self, timeout: Timeout) {
         // The callback may own what calls back into the loop when it is dropped.
         let removed = self.core.timers.borrow_mut().remove(timeout);
@@ -381,13 +392,19 @@ impl IoLoop {
         now.checked_add(delay).unwrap_or_else(|| now + far)
     }
 
-    pub(crate) fn insert_timer(&self, deadline: Instant, action: Action) -> Timeout {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.core.closed.get()
+    }
+
+    pub(crate) fn insert_timer(&self, deadline: Tick, action: Action) -> Timeout {
         self.core.timers.borrow_mut().insert(deadline, action)
     }
 
     /// Makes a timer wake `waker`. False if it has run.
     pub(crate) fn rewake_timer(&self, timeout: Timeout, waker: &Waker) -> bool {
-        self.core.timers.borrow_mut().rewake(timeout, waker)
+        // Dropped when nothing is borrowed: with a foreign one anything may go.
+        let old = self.core.timers.borrow_mut().rewake(timeout, waker);
+        old.is_some()
     }
 
     pub(crate) fn downgrade(&self) -> WeakLoop {
@@ -422,6 +439,11 @@ impl IoLoop {
 
     pub(crate) fn ready(&self) -> &Ready {
         &self.core.ready
+    }
+
+    /// True if the waker queues something of this loop, which so polls what it wakes.
+    pub(crate) fn is_woken_by(&self, waker: &Waker) -> bool {
+        waker::loop_of(waker) == Some(self.core.id)
     }
 
     /// A waker for the slot, and for one child of it.
@@ -473,13 +495,13 @@ impl Core {
         self.ready.clear();
         drop(self.callbacks.take());
         let timers = self.timers.borrow_mut().clear();
-        drop(timers);
+        timers.wake_all();
         drop(self.handlers.take());
         drop(self.replies.take());
         drop(self.signals.take());
         drop(self.error_hook.take());
         drop(self.executor.take());
-        drop(self.sources.take());
+        self.sources.take().wake_all();
     }
 }
 
@@ -487,12 +509,27 @@ impl Core {
     /// Logs what a loop leaves undone.
     fn log_abandoned(&self) {
         if tracing::enabled!(target: "squall", tracing::Level::DEBUG) {
-            let abandoned = self.ready.coroutines();
+            let mut abandoned = 0;
+            self.ready.each_frame(&mut |_| abandoned += 1);
             if abandoned > 0 {
                 let dump = inspect::dump();
                 tracing::debug!(target: "squall", "the loop is closed, and abandons {abandoned} of its thread's coroutines\n{dump}");
             }
         }
+    }
+}
+
+impl Roll for Core {
+    fn each_frame(&self, f: &mut dyn FnMut(&Frame, Option<RunTimes>)) {
+        (self.ready).each_frame(&mut |frame| f(frame, self.profiler.ran(frame.key)));
+    }
+
+    fn frame_in(&self, slot: u32, f: &mut dyn FnMut(&Frame)) {
+        self.ready.frame_in(ready::SlotKey(slot), f);
+    }
+
+    fn wake(&self, slot: u32) {
+        self.ready.queue(ready::SlotKey(slot));
     }
 }
 

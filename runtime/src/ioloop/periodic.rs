@@ -112,7 +112,8 @@ impl PeriodicCallback {
         self
     }
 
-    /// Starts it on the current loop: the first call comes after one period. No effect if it runs.
+    /// Starts it on the current loop: the first call comes after one period. No effect if it runs, or
+    /// if the loop is closed.
     pub fn start(&self) {
         if self.is_running() {
             return;
@@ -159,14 +160,18 @@ impl State {
     /// Sets the timer for the next call.
     fn plan(self: &Rc<Self>) {
         let period = self.next_period();
-        let mut run = self.run.borrow_mut();
-        let Some(run) = &mut *run else { return };
+        let mut plan = self.run.borrow_mut();
+        let Some(run) = &mut *plan else { return };
         let Some(io_loop) = run.io_loop.upgrade() else {
             return;
         };
         run.next = next_call(run.next, io_loop.time(), period);
         let state = self.clone();
-        run.timeout = Some(io_loop.call_at(run.next, move || state.call()));
+        let timeout = io_loop.call_at(run.next, move || state.call());
+        run.timeout = Some(timeout);
+        if timeout == Timeout::NONE {
+            *plan = None; // The loop is closed, and calls nobody.
+        }
     }
 
     fn call(self: &Rc<Self>) {

@@ -1,18 +1,43 @@
 //! How long turns and coroutines run, measured while it is switched on.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use super::IoLoop;
 use super::clock::real_now;
 use super::ready::SlotKey;
+use super::turn;
+use crate::coro::context;
+use crate::coro::frames::{Frame, FrameKey, RunTimes};
 use crate::coro::task::Resume;
-use crate::coro::{context, frames};
 use crate::inspect::{Histograms, Profile};
 
 #[derive(Default)]
 pub(super) struct Profiler {
     on: Cell<bool>,
     histograms: RefCell<Histograms>,
+    /// The run times of coroutines that are alive; beside their frames, so that these stay small.
+    ran: RefCell<BTreeMap<FrameKey, RunTimes>>,
+}
+
+impl Profiler {
+    fn record_run(&self, frame: &Frame, time: Duration, finished: bool) {
+        let mut histograms = self.histograms.borrow_mut();
+        histograms.record_run(frame.coroutine, time);
+        let mut ran = self.ran.borrow_mut();
+        if finished {
+            ran.remove(&frame.key);
+        } else {
+            ran.entry(frame.key).or_default().add(time);
+        }
+    }
+
+    /// The run times of a coroutine, if they were measured.
+    pub(super) fn ran(&self, frame: FrameKey) -> Option<RunTimes> {
+        self.ran.borrow().get(&frame).copied()
+    }
 }
 
 impl IoLoop {
@@ -41,7 +66,12 @@ impl IoLoop {
     /// println!("{profile}"); // turns: count 2, p50 1.2µs, p99 …
     /// ```
     pub fn set_profiling(&self, on: bool) {
-        self.core.profiler.on.set(on);
+        let profiler = &self.core.profiler;
+        profiler.on.set(on);
+        if !on {
+            // Whoever ends from now on would leave its own there.
+            profiler.ran.take();
+        }
         self.observe();
     }
 
@@ -56,27 +86,48 @@ impl IoLoop {
         if self.core.is_observed.get() {
             return self.resume_observed(slot, runnable);
         }
-        runnable.resume(&self.waker(slot))
+        let finished = self.resume_surviving(slot, runnable);
+        finished || self.abandons(runnable)
+    }
+
+    /// Resumes; what unwinds out of that, such as a foreign waker that panics when the end is told,
+    /// is logged, and an end.
+    #[inline]
+    fn resume_surviving(&self, slot: SlotKey, runnable: &dyn Resume) -> bool {
+        let resume = || runnable.resume(&self.waker(slot));
+        catch_unwind(AssertUnwindSafe(resume)).unwrap_or_else(|panic| {
+            turn::log_stray(&panic);
+            runnable.abandon();
+            true
+        })
+    }
+
+    /// Abandons what runs on a loop that was closed meanwhile; nobody would resume it. True if so.
+    #[inline]
+    fn abandons(&self, runnable: &dyn Resume) -> bool {
+        let closed = self.core.closed.get();
+        if closed {
+            runnable.abandon();
+        }
+        closed
     }
 
     #[cold]
     #[inline(never)]
     fn resume_observed(&self, slot: SlotKey, runnable: &dyn Resume) -> bool {
-        let identity = runnable.identity();
-        if let Some((_, frame)) = identity {
-            context::with(|context| context.show(frame));
+        let frame = runnable.frame();
+        if let Some(frame) = frame {
+            context::with(|context| context.show(frame.key));
         }
         let start = self.core.profiler.on.get().then(real_now);
-        let finished = runnable.resume(&self.waker(slot));
-        if let (Some(start), Some((coroutine, frame))) = (start, identity) {
+        let finished = self.resume_surviving(slot, runnable);
+        if let (Some(start), Some(frame)) = (start, frame) {
             let time = real_now().saturating_duration_since(start);
-            frames::ran(frame, time);
-            let mut histograms = self.core.profiler.histograms.borrow_mut();
-            histograms.record_run(coroutine, time);
+            self.core.profiler.record_run(frame, time, finished);
         }
         // Whoever started it goes on.
         context::with(|context| context.show(context.frame.get()));
-        finished
+        finished || self.abandons(runnable)
     }
 
     /// Has resumes look whether they are measured or watched.

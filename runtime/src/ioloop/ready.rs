@@ -9,18 +9,25 @@
 //! so that only the children that were woken are polled again.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 use std::task::Waker;
 
 use slab::Slab;
 
 use super::waker::{self, WakeId};
+use crate::coro::frames::Frame;
 use crate::coro::task::Resume;
 
 /// The number of a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotKey(pub(super) u32);
+
+impl SlotKey {
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+}
 
 #[derive(Default)]
 pub(crate) struct Ready {
@@ -34,13 +41,14 @@ enum Slot {
         /// True while the slot is on the queue.
         queued: bool,
     },
-    Relay {
-        parent: Waker,
-        /// The children that were woken since the list was last polled. Boxed, so that the slots of
-        /// coroutines stay small.
-        #[allow(clippy::box_collection)]
-        woken: Option<Box<Vec<u32>>>,
-    },
+    // Boxed, so that the slots of coroutines stay small.
+    Relay(Box<Relay>),
+}
+
+struct Relay {
+    parent: Waker,
+    /// The children that were woken since the list was last polled.
+    woken: Vec<u32>,
 }
 
 impl Ready {
@@ -52,14 +60,18 @@ impl Ready {
     }
 
     pub(crate) fn insert_relay(&self, parent: Waker) -> SlotKey {
-        self.insert_slot(Slot::Relay {
-            parent,
-            woken: None,
-        })
+        let woken = Vec::new();
+        self.insert_slot(Slot::Relay(Box::new(Relay { parent, woken })))
+    }
+
+    /// The slot that the next one inserted gets.
+    pub(crate) fn next_slot(&self) -> SlotKey {
+        SlotKey(self.slots.borrow().vacant_key() as u32)
     }
 
     fn insert_slot(&self, slot: Slot) -> SlotKey {
         let mut slots = self.slots.borrow_mut();
+        make_room(&mut slots);
         // Looked at first, so that one that is refused takes no slot.
         assert!(
             slots.vacant_key() < waker::MAX_SLOTS,
@@ -75,53 +87,66 @@ impl Ready {
         drop(slot);
     }
 
-    /// Puts a slot on the queue, or notes that a relay's child was woken.
-    pub(crate) fn wake(&self, key: SlotKey, child: u32) {
-        let parent = match self.slots.borrow_mut().get_mut(key.0 as usize) {
+    /// Puts a runnable on the queue.
+    pub(crate) fn queue(&self, key: SlotKey) {
+        let parent = self.wake(key, 0);
+        debug_assert!(parent.is_none(), "a runnable is no relay");
+    }
+
+    /// Puts a slot on the queue, or notes that a relay's child was woken: then its parent is to be
+    /// woken, by the caller.
+    #[must_use = "a relay's parent is to be woken"]
+    pub(crate) fn wake(&self, key: SlotKey, child: u32) -> Option<Waker> {
+        match self.slots.borrow_mut().get_mut(key.0 as usize) {
             Some(Slot::Runnable { queued, .. }) => {
                 if !*queued {
                     *queued = true;
                     self.queue.borrow_mut().push_back(key);
                 }
-                return;
+                None
             }
-            Some(Slot::Relay { parent, woken }) => {
-                woken.get_or_insert_default().push(child);
-                parent.clone()
+            Some(Slot::Relay(relay)) => {
+                relay.note(child);
+                Some(relay.parent.clone())
             }
-            None => return,
-        };
-        parent.wake();
+            None => None,
+        }
     }
 
-    /// Makes a relay's wakes go to `parent`, and moves its woken children to `into`.
-    pub(crate) fn relay(&self, key: SlotKey, parent: &Waker, into: &mut Vec<u32>) {
-        if let Some(Slot::Relay { parent: old, woken }) =
-            self.slots.borrow_mut().get_mut(key.0 as usize)
-        {
-            old.clone_from(parent);
-            if let Some(woken) = woken {
-                into.append(woken);
+    /// Makes a relay's wakes go to `parent`, and moves its woken children to `into`. Gives back
+    /// whom they went to.
+    pub(crate) fn relay(&self, key: SlotKey, parent: &Waker, into: &mut Vec<u32>) -> Option<Waker> {
+        let mut slots = self.slots.borrow_mut();
+        let Some(Slot::Relay(relay)) = slots.get_mut(key.0 as usize) else {
+            return None;
+        };
+        into.append(&mut relay.woken);
+        replace_waker(&mut relay.parent, parent)
+    }
+
+    /// Calls `f` with the frame of each coroutine.
+    pub(super) fn each_frame(&self, f: &mut dyn FnMut(&Frame)) {
+        for (_, slot) in self.slots.borrow().iter() {
+            if let Some(frame) = slot.frame() {
+                f(frame);
             }
         }
     }
 
-    /// How many coroutines have a slot.
-    pub(super) fn coroutines(&self) -> usize {
+    /// Calls `f` with the frame of the coroutine in the slot.
+    pub(super) fn frame_in(&self, key: SlotKey, f: &mut dyn FnMut(&Frame)) {
         let slots = self.slots.borrow();
-        let is_coroutine = |slot: &Slot| match slot {
-            Slot::Runnable { runnable, .. } => runnable.identity().is_some(),
-            Slot::Relay { .. } => false,
-        };
-        slots.iter().filter(|(_, slot)| is_coroutine(slot)).count()
+        if let Some(frame) = slots.get(key.0 as usize).and_then(Slot::frame) {
+            f(frame);
+        }
     }
 
     /// How many slots have what is neither a coroutine nor a list's relay.
     pub(super) fn others(&self) -> usize {
         let slots = self.slots.borrow();
         let is_other = |slot: &Slot| match slot {
-            Slot::Runnable { runnable, .. } => runnable.identity().is_none(),
-            Slot::Relay { .. } => false,
+            Slot::Runnable { .. } => slot.frame().is_none(),
+            Slot::Relay(_) => false,
         };
         slots.iter().filter(|(_, slot)| is_other(slot)).count()
     }
@@ -148,19 +173,54 @@ impl Ready {
         }
     }
 
-    /// Drops every coroutine where it stands.
+    /// Drops every coroutine where it stands, also those that destructors start meanwhile.
     pub(super) fn clear(&self) {
-        loop {
-            let slots = std::mem::take(&mut *self.slots.borrow_mut());
-            if slots.is_empty() {
-                return;
-            }
-            for (_, slot) in slots {
-                if let Slot::Runnable { runnable, .. } = slot {
+        while !self.slots.borrow().is_empty() {
+            let slots = self.slots.borrow().capacity();
+            for index in 0..slots {
+                let slot = self.slots.borrow_mut().try_remove(index);
+                if let Some(Slot::Runnable { runnable, .. }) = slot {
                     runnable.abandon();
                 }
             }
         }
+    }
+}
+
+/// Puts `new` in the place of `old` unless they wake the same. What comes back is to be dropped when
+/// nothing is borrowed: with a foreign waker a whole task may go.
+pub(crate) fn replace_waker(old: &mut Waker, new: &Waker) -> Option<Waker> {
+    (!old.will_wake(new)).then(|| std::mem::replace(old, new.clone()))
+}
+
+impl Relay {
+    /// Notes a child, in the order in which they were woken first.
+    fn note(&mut self, child: u32) {
+        if self.woken.last() == Some(&child) {
+            return;
+        }
+        if self.woken.len() == self.woken.capacity() {
+            // Those that wake themselves over and over must not fill the memory.
+            let mut seen = HashSet::new();
+            self.woken.retain(|child| seen.insert(*child));
+        }
+        self.woken.push(child);
+    }
+}
+
+impl Slot {
+    fn frame(&self) -> Option<&Frame> {
+        match self {
+            Slot::Runnable { runnable, .. } => runnable.frame(),
+            Slot::Relay(_) => None,
+        }
+    }
+}
+
+/// Has a slab that is full grow by half: doubling would leave a third of it empty on the average.
+pub(super) fn make_room<T>(slab: &mut Slab<T>) {
+    if slab.len() == slab.capacity() {
+        slab.reserve_exact((slab.len() / 2).max(16));
     }
 }
 

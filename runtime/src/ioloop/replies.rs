@@ -41,14 +41,21 @@ impl IoLoop {
     /// Returns the two ends of an answer that comes from another thread.
     pub(crate) fn expect_reply<T: Send + 'static>(&self) -> (Reply<T>, Deferred<T>) {
         let (promise, deferred) = Promise::new();
-        let settle = Box::new(move |parcel: Parcel| {
+        let settle: Box<dyn FnOnce(Parcel)> = Box::new(move |parcel: Parcel| {
             if let Ok(value) = parcel.downcast::<T>() {
                 promise.set_result(*value);
             }
         });
+        // A closed loop keeps nothing; with what settles it the promise goes, which tells who waits.
+        let number = if self.core.closed.get() {
+            drop(settle);
+            usize::MAX
+        } else {
+            self.core.replies.borrow_mut().expected.insert(settle)
+        };
         let reply = Reply {
             inbox: Some(self.core.inbox.clone()),
-            number: self.core.replies.borrow_mut().expected.insert(settle),
+            number,
             kind: PhantomData,
         };
         (reply, deferred)

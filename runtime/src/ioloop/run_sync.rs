@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::{IoLoop, Running, WeakLoop};
+use crate::coro::cancel::cancelling;
 use crate::coro::context;
 use crate::coro::task::Resume;
 use crate::coro::waits::WaitsFor;
@@ -49,8 +50,9 @@ impl IoLoop {
     /// `run_sync(func, timeout)`.
     ///
     /// The future is polled before its time is looked at: with a timeout of zero it has one turn. It
-    /// is dropped when the time is over. A coroutine that was started is only let go by that, and
-    /// goes on in the next run of the loop, as in Tornado 4.5.
+    /// is dropped when the time is over; a coroutine that was started is cancelled by that, as in
+    /// Tornado 5 and later, and has one more turn to be told. If it cleans up for longer, it does so
+    /// in the next run of the loop.
     ///
     /// # Examples
     ///
@@ -108,7 +110,7 @@ impl IoLoop {
             })
         });
         let _timer = scope_guard(|| timer.into_iter().for_each(|t| self.remove_timeout(t)));
-        let mut future = pin!(f().into_future());
+        let mut future = pin!(Some(f().into_future()));
         self.core.root_woken.set(true);
         loop {
             if self.core.root_woken.take() {
@@ -116,7 +118,11 @@ impl IoLoop {
                     context.refill();
                     context.waits.set(WaitsFor::Unknown);
                 });
-                if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                let waiting = future
+                    .as_mut()
+                    .as_pin_mut()
+                    .expect("it is dropped at the end");
+                if let Poll::Ready(value) = waiting.poll(&mut cx) {
                     // A stop in its last turn concerns this run, not the next.
                     self.core.stopping.set(false);
                     drop(running);
@@ -125,6 +131,12 @@ impl IoLoop {
                 let waits = context::with(|context| context.waits.get());
                 self.core.deadlock.root.set(Some(waits));
                 if let Some(timeout) = timeout.filter(|_| late.get()) {
+                    cancelling(|| future.set(None));
+                    if !self.core.ready.is_empty() && !self.core.closed.get() {
+                        // Who is cancelled is told; nothing is waited for.
+                        self.core.root_woken.set(true);
+                        self.turn()?;
+                    }
                     self.core.stopping.set(false);
                     return Err(Error::run_timeout(timeout));
                 }

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use super::timers::{Action, Timeout};
 use super::{IoLoop, WeakLoop};
 use crate::coro::context;
+use crate::coro::tick::Tick;
 
 /// Returns a future that is done after `duration`: Tornado's `gen.sleep`.
 ///
-/// A sleep of no time lets others run for a turn. The time counts from this call, not from the yield, so a sleep can be started, and yielded after
-/// other work has been done.
+/// A sleep of no time lets others run for a turn. The time counts from this call, not from the yield,
+/// so a sleep can be started, and yielded after other work has been done. A time that no clock can
+/// hold, such as `Duration::MAX`, counts as 30 years.
 ///
 /// # Examples
 ///
@@ -31,7 +33,7 @@ use crate::coro::context;
 /// ```
 pub fn sleep(duration: Duration) -> Sleep {
     super::with_current(|io_loop| {
-        let mut sleep = Sleep::new(io_loop, io_loop.deadline_after(duration));
+        let mut sleep = Sleep::new(io_loop, io_loop.deadline_after(duration).into());
         sleep.passes_a_turn = duration.is_zero();
         sleep
     })
@@ -44,9 +46,10 @@ pub(crate) fn turn_until(deadline: Instant) -> Sleep {
     sleep
 }
 
-/// Returns a future that is done at `deadline`, a point of [`IoLoop::time`].
+/// Returns a future that is done at `deadline`, a point of [`IoLoop::time`]; at once if that has
+/// passed.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    super::with_current(|io_loop| Sleep::new(io_loop, deadline))
+    super::with_current(|io_loop| Sleep::new(io_loop, deadline.into()))
 }
 
 /// See [`sleep`].
@@ -54,11 +57,15 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// # Cancellation
 ///
 /// Dropping it removes its timer.
+///
+/// # Panics
+///
+/// If the loop that was current when it was made is closed, and a coroutine of another one waits.
 #[must_use = "a sleep does nothing unless it is yielded"]
 #[derive(Debug)]
 pub struct Sleep {
     io_loop: WeakLoop,
-    deadline: Instant,
+    deadline: Tick,
     timer: Option<Timer>,
     /// True for a sleep that has not been polled, and is there to let others run if it has no time.
     passes_a_turn: bool,
@@ -68,11 +75,11 @@ pub struct Sleep {
 #[derive(Clone, Copy, Debug)]
 struct Timer {
     timeout: Timeout,
-    set_for: Instant,
+    set_for: Tick,
 }
 
 impl Sleep {
-    fn new(io_loop: &IoLoop, deadline: Instant) -> Sleep {
+    fn new(io_loop: &IoLoop, deadline: Tick) -> Sleep {
         Sleep {
             io_loop: io_loop.downgrade(),
             deadline,
@@ -83,7 +90,7 @@ impl Sleep {
 
     /// Returns when it is done.
     pub fn deadline(&self) -> Instant {
-        self.deadline
+        self.deadline.into()
     }
 
     /// Moves the deadline.
@@ -91,6 +98,7 @@ impl Sleep {
     /// To move it on costs a store: the timer that is set stays, and sets itself anew when it runs
     /// too early. So a time-out that every request puts off is cheap.
     pub fn reset(&mut self, deadline: Instant) {
+        let deadline = deadline.into();
         self.deadline = deadline;
         if let Some(timer) = self.timer
             && timer.set_for > deadline
@@ -111,9 +119,12 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(io_loop) = self.io_loop.upgrade() else {
-            // The loop is gone, and with it the coroutine that waits.
-            return Poll::Pending;
+        let Some(io_loop) = self
+            .io_loop
+            .upgrade()
+            .filter(|io_loop| !io_loop.is_closed())
+        else {
+            panic!("a sleep was waited for whose loop is closed: it would never end");
         };
         match self.timer {
             Some(timer) if io_loop.rewake_timer(timer.timeout, cx.waker()) => {
@@ -124,7 +135,7 @@ impl Future for Sleep {
                 self.timer = None;
                 return Poll::Ready(());
             }
-            _ if self.deadline <= io_loop.turn_time() && !self.passes_a_turn => {
+            _ if self.deadline <= io_loop.turn_tick() && !self.passes_a_turn => {
                 return Poll::Ready(());
             }
             _ => {}

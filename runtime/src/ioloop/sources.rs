@@ -131,6 +131,16 @@ impl Sources {
         Some(self.slots.remove(key.index as usize))
     }
 
+    /// Wakes everybody, who then find that their source is gone.
+    pub(super) fn wake_all(self) {
+        for (_, source) in self.slots {
+            if let Kind::Edge { read, write } = source.kind {
+                read.waiters.wake();
+                write.waiters.wake();
+            }
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
@@ -176,9 +186,10 @@ impl Side {
     }
 }
 
-/// A descriptor's registration with a loop; undone when it is dropped.
+/// A descriptor's registration with a loop; forgotten when it is dropped.
 ///
-/// The owner drops it before the descriptor, so that no event finds a closed one.
+/// The system's side ends when the owner closes the descriptor, which he does next. Should a duplicate
+/// keep it alive, its events name a generation that is gone, and are passed over.
 #[derive(Debug)]
 pub(crate) struct Registration {
     io_loop: WeakLoop,

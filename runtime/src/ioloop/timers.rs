@@ -9,18 +9,22 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
-use std::time::{Duration, Instant};
 
 use slab::Slab;
 
 use super::callback::Callback;
+use super::ready::{make_room, replace_waker};
+use crate::coro::tick::Tick;
 
 /// Names a timer, for [`IoLoop::remove_timeout`](crate::IoLoop::remove_timeout).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timeout {
     sequence: u64,
     slot: u32,
+    /// Whose timer it is: another loop has one of the same sequence and slot.
+    owner: u32,
 }
 
 impl Timeout {
@@ -28,6 +32,7 @@ impl Timeout {
     pub(super) const NONE: Timeout = Timeout {
         sequence: 0,
         slot: u32::MAX,
+        owner: 0,
     };
 }
 
@@ -41,42 +46,52 @@ pub(crate) struct Timers {
     /// Invariant: holds every live timer once, and `dead` entries whose slot is gone.
     deadlines: BinaryHeap<Reverse<Entry>>,
     actions: Slab<(u64, Action)>,
+    /// Entries that `pop_due` has taken out of `deadlines` until it is through.
+    passed_over: Vec<Reverse<Entry>>,
     dead: usize,
     sequence: u64,
-    /// What deadlines are counted from.
-    base: Instant,
+    /// Written into each timeout; no two loops of the process have the same.
+    owner: u32,
 }
 
-/// A timer in the order in which they fire; in nanoseconds, to be small and quick to compare.
+/// A timer in the order in which they fire.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    nanos: u64,
+    deadline: Tick,
     timeout: Timeout,
 }
 
-/// Where `base` lies among the nanoseconds, so that deadlines before it can be told apart, too.
-const BASE: u64 = 1 << 62;
+/// Numbers the loops, beginning past the owner of `Timeout::NONE`.
+static OWNERS: AtomicU32 = AtomicU32::new(1);
 
 impl Timers {
-    /// Timers that count from `base`, about when they are made.
-    pub(crate) fn new(base: Instant) -> Timers {
+    pub(crate) fn new() -> Timers {
         Timers {
             deadlines: BinaryHeap::new(),
             actions: Slab::new(),
+            passed_over: Vec::new(),
             dead: 0,
             sequence: 0,
-            base,
+            owner: OWNERS.fetch_add(1, Ordering::Relaxed),
         }
     }
 
-    pub(crate) fn insert(&mut self, deadline: Instant, action: Action) -> Timeout {
+    pub(crate) fn insert(&mut self, deadline: Tick, action: Action) -> Timeout {
         self.sequence += 1;
         let sequence = self.sequence;
+        make_room(&mut self.actions);
+        if self.deadlines.len() == self.deadlines.capacity() {
+            self.deadlines
+                .reserve_exact((self.deadlines.len() / 2).max(16));
+        }
         let slot = self.actions.insert((sequence, action));
         let slot = u32::try_from(slot).expect("fewer than 2^32 timers are set");
-        let timeout = Timeout { sequence, slot };
-        let nanos = self.nanos(deadline);
-        self.deadlines.push(Reverse(Entry { nanos, timeout }));
+        let timeout = Timeout {
+            sequence,
+            slot,
+            owner: self.owner,
+        };
+        self.deadlines.push(Reverse(Entry { deadline, timeout }));
         timeout
     }
 
@@ -93,19 +108,21 @@ impl Timers {
     }
 
     pub(crate) fn contains(&self, timeout: Timeout) -> bool {
-        (self.actions.get(timeout.slot as usize)).is_some_and(|(seq, _)| *seq == timeout.sequence)
+        timeout.owner == self.owner
+            && (self.actions.get(timeout.slot as usize))
+                .is_some_and(|(seq, _)| *seq == timeout.sequence)
     }
 
-    /// Makes a timer wake `waker`. False if it is not set any more.
-    pub(crate) fn rewake(&mut self, timeout: Timeout, waker: &Waker) -> bool {
+    /// Makes a timer wake `waker`. None if it is not set any more; otherwise inside what it did
+    /// before, if that is something else.
+    pub(crate) fn rewake(&mut self, timeout: Timeout, waker: &Waker) -> Option<Option<Action>> {
         if !self.contains(timeout) {
-            return false;
+            return None;
         }
-        match &mut self.actions[timeout.slot as usize].1 {
-            Action::Wake(old) => old.clone_from(waker),
-            action => *action = Action::Wake(waker.clone()),
-        }
-        true
+        Some(match &mut self.actions[timeout.slot as usize].1 {
+            Action::Wake(old) => replace_waker(old, waker).map(Action::Wake),
+            action => Some(std::mem::replace(action, Action::Wake(waker.clone()))),
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -116,17 +133,24 @@ impl Timers {
     pub(crate) fn clear(&mut self) -> Timers {
         let empty = Timers {
             sequence: self.sequence,
-            ..Timers::new(self.base)
+            owner: self.owner,
+            ..Timers::new()
         };
         std::mem::replace(self, empty)
     }
 
+    /// Drops what was to be called, and wakes those who wait.
+    pub(super) fn wake_all(self) {
+        for (_, (_, action)) in self.actions {
+            if let Action::Wake(waker) = action {
+                waker.wake();
+            }
+        }
+    }
+
     /// The next deadline that is not dead.
-    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
-        let nanos = self.next()?.nanos;
-        let after = Duration::from_nanos(nanos.saturating_sub(BASE));
-        let before = Duration::from_nanos(BASE.saturating_sub(nanos));
-        Some(self.base + after - before)
+    pub(crate) fn next_deadline(&mut self) -> Option<Tick> {
+        Some(self.next()?.deadline)
     }
 
     /// The last timer that has been set; those set from now on come after it.
@@ -135,13 +159,19 @@ impl Timers {
     }
 
     /// Takes the next timer that is due at `now` and not newer than `newest`.
-    pub(crate) fn pop_due(&mut self, now: Instant, newest: u64) -> Option<Action> {
-        let Entry { nanos, timeout } = self.next()?;
-        if nanos > self.nanos(now) || timeout.sequence > newest {
-            return None;
+    ///
+    /// Newer ones that are due as well are passed over; at the end, when there are no more, they are
+    /// put back.
+    pub(crate) fn pop_due(&mut self, now: Tick, newest: u64) -> Option<Action> {
+        while let Some(entry) = self.next().filter(|entry| entry.deadline <= now) {
+            self.deadlines.pop();
+            if entry.timeout.sequence <= newest {
+                return Some(self.actions.remove(entry.timeout.slot as usize).1);
+            }
+            self.passed_over.push(Reverse(entry));
         }
-        self.deadlines.pop();
-        Some(self.actions.remove(timeout.slot as usize).1)
+        self.deadlines.extend(self.passed_over.drain(..));
+        None
     }
 
     /// The next entry that is not dead; it stays.
@@ -158,24 +188,13 @@ impl Timers {
 
     fn sweep(&mut self) {
         let actions = &self.actions;
-        self.deadlines.retain(|Reverse(Entry { timeout, .. })| {
+        let is_set = |Reverse(Entry { timeout, .. }): &Reverse<Entry>| {
             (actions.get(timeout.slot as usize)).is_some_and(|(seq, _)| *seq == timeout.sequence)
-        });
-        self.dead = 0;
-    }
-
-    /// Nanoseconds from 146 years before `base` to 438 after it; what lies outside counts as the end.
-    fn nanos(&self, point: Instant) -> u64 {
-        let nanos = |duration: Duration| {
-            (duration.as_secs().checked_mul(1_000_000_000))
-                .and_then(|nanos| nanos.checked_add(duration.subsec_nanos().into()))
         };
-        match point.checked_duration_since(self.base) {
-            Some(after) => {
-                (nanos(after).and_then(|nanos| BASE.checked_add(nanos))).unwrap_or(u64::MAX)
-            }
-            None => BASE.saturating_sub(nanos(self.base - point).unwrap_or(u64::MAX)),
-        }
+        self.deadlines.retain(is_set);
+        self.dead = (self.passed_over.iter())
+            .filter(|entry| !is_set(entry))
+            .count();
     }
 }
 
@@ -183,7 +202,7 @@ impl Timers {
 mod tests {
     use std::cell::RefCell;
     use std::rc::Rc;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -194,7 +213,7 @@ mod tests {
 
     fn run(timers: &mut Timers, now: Instant) {
         let newest = timers.newest();
-        while let Some(Action::Call(f)) = timers.pop_due(now, newest) {
+        while let Some(Action::Call(f)) = timers.pop_due(now.into(), newest) {
             f();
         }
     }
@@ -202,9 +221,9 @@ mod tests {
     #[test]
     fn equal_deadlines_fire_in_the_order_they_were_set() {
         let (log, start) = (Rc::default(), Instant::now());
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::new();
         for n in 0..20 {
-            timers.insert(start, note(&log, n));
+            timers.insert(start.into(), note(&log, n));
         }
         run(&mut timers, start);
         assert_eq!(*log.borrow(), (0..20).collect::<Vec<_>>());
@@ -213,10 +232,10 @@ mod tests {
     #[test]
     fn removed_timers_do_not_fire_and_are_swept() {
         let (log, start) = (Rc::default(), Instant::now());
-        let mut timers = Timers::new(start);
-        let keep = timers.insert(start + Duration::from_secs(1), note(&log, 7));
+        let mut timers = Timers::new();
+        let keep = timers.insert((start + Duration::from_secs(1)).into(), note(&log, 7));
         for n in 0..2000 {
-            let timeout = timers.insert(start, note(&log, n));
+            let timeout = timers.insert(start.into(), note(&log, n));
             assert!(timers.remove(timeout).is_some());
             assert!(timers.remove(timeout).is_none(), "removed twice");
         }
@@ -229,10 +248,10 @@ mod tests {
     #[test]
     fn a_key_of_a_reused_slot_is_stale() {
         let (log, start) = (Rc::default(), Instant::now());
-        let mut timers = Timers::new(start);
-        let old = timers.insert(start, note(&log, 1));
+        let mut timers = Timers::new();
+        let old = timers.insert(start.into(), note(&log, 1));
         timers.remove(old);
-        let new = timers.insert(start, note(&log, 2));
+        let new = timers.insert(start.into(), note(&log, 2));
         assert_eq!(old.slot, new.slot);
         assert!(timers.remove(old).is_none());
         assert!(timers.contains(new));
@@ -241,14 +260,33 @@ mod tests {
     #[test]
     fn a_timer_set_while_timers_run_waits_for_the_next_turn() {
         let start = Instant::now();
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::new();
         let log = Rc::default();
-        timers.insert(start, note(&log, 1));
+        timers.insert(start.into(), note(&log, 1));
         let newest = timers.newest();
-        timers.insert(start, note(&log, 2));
-        assert!(timers.pop_due(start, newest).is_some());
-        assert!(timers.pop_due(start, newest).is_none());
-        assert_eq!(timers.next_deadline(), Some(start));
+        timers.insert(start.into(), note(&log, 2));
+        assert!(timers.pop_due(start.into(), newest).is_some());
+        assert!(timers.pop_due(start.into(), newest).is_none());
+        assert_eq!(timers.next_deadline(), Some(start.into()));
+    }
+
+    #[test]
+    fn a_timer_that_sets_itself_in_the_past_does_not_keep_others_from_their_time() {
+        let start = Instant::now();
+        let now = start + Duration::from_secs(1);
+        let mut timers = Timers::new();
+        let log = Rc::default();
+        timers.insert(start.into(), note(&log, 1));
+        timers.insert((start + Duration::from_millis(1)).into(), note(&log, 2));
+        let newest = timers.newest();
+        let again = timers.insert((start - Duration::from_millis(1)).into(), note(&log, 3));
+        for _ in 0..2 {
+            assert!(timers.pop_due(now.into(), newest).is_some());
+        }
+        assert!(timers.pop_due(now.into(), newest).is_none());
+        assert_eq!((timers.len(), timers.deadlines.len()), (1, 1));
+        assert!(timers.remove(again).is_some());
+        assert!(timers.next_deadline().is_none());
     }
 
     #[test]
@@ -256,7 +294,7 @@ mod tests {
         // As a sorted map has them.
         let base = Instant::now();
         let start = base + Duration::from_secs(10);
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::new();
         let mut model = std::collections::BTreeMap::new();
         let mut set = Vec::new();
         let mut random = 1_u64;
@@ -277,7 +315,7 @@ mod tests {
                         _ => now + away,
                     };
                     let log = Rc::default();
-                    let timeout = timers.insert(deadline, note(&log, n));
+                    let timeout = timers.insert(deadline.into(), note(&log, n));
                     model.insert((deadline, timeout), n);
                     set.push((deadline, timeout));
                 }
@@ -293,9 +331,12 @@ mod tests {
                     let newest = timers.newest();
                     for _ in 0..next() % 20 {
                         let due = model.first_key_value().map(|(key, _)| *key);
-                        assert_eq!(timers.next_deadline(), due.map(|(deadline, _)| deadline));
+                        assert_eq!(
+                            timers.next_deadline(),
+                            due.map(|(deadline, _)| deadline.into())
+                        );
                         let due = due.filter(|(deadline, _)| *deadline <= now);
-                        let popped = timers.pop_due(now, newest);
+                        let popped = timers.pop_due(now.into(), newest);
                         assert_eq!(popped.is_some(), due.is_some());
                         if let Some(due) = due {
                             assert!(!timers.contains(due.1), "the one that is due was taken");
@@ -313,13 +354,16 @@ mod tests {
     #[test]
     fn timer_that_nobody_lives_to_see_is_set_all_the_same() {
         let start = Instant::now();
-        let mut timers = Timers::new(start);
+        let mut timers = Timers::new();
         let far = start + Duration::from_secs(1 << 40);
-        let (log, timeout) = (Rc::default(), timers.insert(far, note(&Rc::default(), 1)));
-        timers.insert(start, note(&log, 2));
+        let (log, timeout) = (
+            Rc::default(),
+            timers.insert(far.into(), note(&Rc::default(), 1)),
+        );
+        timers.insert(start.into(), note(&log, 2));
         run(&mut timers, start);
         assert_eq!((log.take(), timers.len()), (vec![2], 1));
-        assert!(timers.next_deadline() > Some(start + Duration::from_secs(1 << 33)));
+        assert!(timers.next_deadline() > Some((start + Duration::from_secs(1 << 33)).into()));
         assert!(timers.remove(timeout).is_some());
         assert_eq!(timers.next_deadline(), None);
     }

@@ -9,7 +9,8 @@
 //! and the poll until `RESUMES_A_POLL` coroutines have been resumed since the last.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use super::IoLoop;
 use super::deadlock::PATIENCE;
@@ -17,6 +18,8 @@ use super::handle::Message;
 use super::sources::Dispatch;
 use super::timers::Action;
 use crate::coro::context;
+use crate::coro::outcome::{Panic, panic_message};
+use crate::coro::tick::Tick;
 use crate::error::Result;
 
 /// The token of the inbox's waker. No source has it: their generations have 31 bits.
@@ -24,6 +27,9 @@ pub(super) const INBOX: mio::Token = mio::Token(usize::MAX);
 
 /// How many events one poll can bring.
 pub(super) const EVENTS: usize = 1024;
+
+/// For how many callbacks the queue keeps room when they have run.
+const CALLBACKS_KEPT: usize = 1024;
 
 /// How many coroutines may run between two polls while there are always more.
 const RESUMES_A_POLL: u32 = 64;
@@ -59,15 +65,16 @@ impl IoLoop {
         if self.core.inbox.take_signals() {
             self.queue_signal_callbacks();
         }
-        for message in messages {
-            match message {
-                Message::Call(f) => self.core.callbacks.borrow_mut().push_back(f),
-                Message::Wake(id) => {
-                    (self.core.ready).wake(super::ready::SlotKey(id.slot), id.child);
+        each_surviving(messages, |message| match message {
+            Message::Call(f) => self.core.callbacks.borrow_mut().push_back(f),
+            Message::Wake(id) => {
+                let key = super::ready::SlotKey(id.slot);
+                if let Some(parent) = self.core.ready.wake(key, id.child) {
+                    parent.wake();
                 }
-                Message::Reply(number, parcel) => self.deliver(number, parcel),
             }
-        }
+            Message::Reply(number, parcel) => self.deliver(number, parcel),
+        });
     }
 
     fn run_callbacks(&self) {
@@ -77,23 +84,25 @@ impl IoLoop {
             let Some(next) = next else { return };
             self.run_callback(next);
         }
+        // A crowd has been served: its room is given back.
+        let mut callbacks = self.core.callbacks.borrow_mut();
+        if queued > CALLBACKS_KEPT && callbacks.len() <= CALLBACKS_KEPT {
+            callbacks.shrink_to(CALLBACKS_KEPT);
+        }
     }
 
     fn run_timers(&self, newest: u64) {
         let next = self.core.timers.borrow_mut().next_deadline();
         let Some(next) = next else { return };
-        let now = self.turn_time();
+        let now = self.turn_tick();
         if next > now {
             return;
         }
-        loop {
-            let due = self.core.timers.borrow_mut().pop_due(now, newest);
-            match due {
-                Some(Action::Call(f)) => self.run_callback(f),
-                Some(Action::Wake(waker)) => waker.wake(),
-                None => return,
-            }
-        }
+        let due = || self.core.timers.borrow_mut().pop_due(now, newest);
+        each_surviving(std::iter::from_fn(due), |action| match action {
+            Action::Call(f) => self.run_callback(f),
+            Action::Wake(waker) => waker.wake(),
+        });
     }
 
     fn run_ready(&self) {
@@ -136,9 +145,7 @@ impl IoLoop {
         self.show_work();
         self.begin_turn();
         self.set_turn_time();
-        for event in &events {
-            self.dispatch(event);
-        }
+        each_surviving(&events, |event| self.dispatch(event));
         if self.core.clock.is_virtual() && events.is_empty() {
             self.jump();
         }
@@ -169,7 +176,7 @@ impl IoLoop {
                 && core.timers.borrow_mut().next_deadline().is_none();
             return Some(if idle { patience } else { Some(Duration::ZERO) });
         };
-        let wait = deadline.saturating_duration_since(self.time());
+        let wait = deadline.saturating_duration_since(self.time().into());
         if !core.clock.is_virtual() {
             return Some(Some(wait));
         }
@@ -189,7 +196,7 @@ impl IoLoop {
             return;
         }
         if let Some(deadline) = core.timers.borrow_mut().next_deadline() {
-            core.clock.jump_to(deadline);
+            core.clock.jump_to(deadline.into());
             self.set_turn_time();
         }
     }
@@ -211,7 +218,22 @@ impl IoLoop {
 
     /// Takes the time for the turn that follows.
     pub(super) fn set_turn_time(&self) {
-        let now: Instant = self.time();
+        let now = Tick::from(self.time());
         context::with(|context| context.now.set(Some(now)));
     }
+}
+
+/// Calls `f` with each item. What unwinds out of one, such as a waker of somebody else's that panics, is
+/// logged, and the others have their turn.
+fn each_surviving<T>(items: impl IntoIterator<Item = T>, mut f: impl FnMut(T)) {
+    let mut items = items.into_iter();
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(|| items.by_ref().for_each(&mut f))) {
+        log_stray(&panic);
+    }
+}
+
+/// Logs what unwound out of something that the loop ran, and that nobody waits for.
+pub(super) fn log_stray(panic: &Panic) {
+    let message = panic_message(panic);
+    tracing::error!(target: "squall", "panic in a waker or a destructor that the loop ran: {message}");
 }

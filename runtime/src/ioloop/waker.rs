@@ -51,6 +51,12 @@ pub(super) fn waker(id: WakeId) -> Waker {
     unsafe { Waker::new(id.pack(), &VTABLE) }
 }
 
+/// The loop whose slot the waker wakes; none for a waker of somebody else.
+pub(super) fn loop_of(waker: &Waker) -> Option<u16> {
+    let is_ours = ptr::eq(waker.vtable(), &VTABLE);
+    is_ours.then(|| WakeId::unpack(waker.data()).loop_id)
+}
+
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake, drop_nothing);
 
 fn clone(data: *const ()) -> RawWaker {
@@ -65,8 +71,11 @@ fn wake(data: *const ()) {
         (core.id == id.loop_id && !core.closed.get())
             .then(|| core.ready.wake(SlotKey(id.slot), id.child))
     });
-    if !matches!(woken_here, Ok(Some(()))) {
-        handle::wake_remote(id);
+    match woken_here {
+        Ok(Some(None)) => {}
+        // The parent of a relay, which may be anyone's: woken when nothing is borrowed.
+        Ok(Some(Some(parent))) => parent.wake(),
+        Ok(None) | Err(_) => handle::wake_remote(id),
     }
 }
 

@@ -70,7 +70,9 @@ struct Place<'a> {
 impl Place<'_> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(ticket) = &self.ticket {
-            std::task::ready!(self.turns.with_line(|line| line.poll(ticket, cx)));
+            let (polled, old) = self.turns.with_line(|line| line.poll(ticket, cx));
+            drop(old);
+            std::task::ready!(polled);
         }
         self.ticket = None;
         Poll::Ready(())
@@ -82,7 +84,8 @@ impl Drop for Place<'_> {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
-        if self.turns.with_line(|line| line.leave(ticket)).is_some() {
+        let called = self.turns.with_line(|line| line.leave(ticket));
+        if called.is_ok() {
             self.turns.pass_on();
         }
     }

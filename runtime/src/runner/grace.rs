@@ -74,7 +74,6 @@ impl<T: 'static> Deferred<T> {
                 over,
             },
         );
-        cell.has_grace();
         true
     }
 }

@@ -27,7 +27,7 @@ use crate::coro::outcome::OutcomeView;
 use crate::coro::site::CoroutineSite;
 use crate::coro::task::{Resume, Task};
 use crate::coro::waits::WaitsFor;
-use crate::ioloop::{self, IoLoop};
+use crate::ioloop::IoLoop;
 
 /// How much stack coroutines that are started inside one another may take.
 ///
@@ -45,19 +45,29 @@ where
     F: Future + 'static,
     V: OutcomeView<F::Output> + 'static,
 {
-    let parent = context::with(|context| context.frame.get());
-    let task = Task::new(coroutine, view, parent, future);
-    ioloop::with_current(|io_loop| launch(io_loop, task.clone()));
+    let io_loop = IoLoop::current();
+    let task = Task::new(
+        coroutine,
+        view,
+        io_loop.ready().next_slot().number(),
+        future,
+    );
+    launch(&io_loop, task.clone());
     Deferred::settling(task)
 }
 
 /// Gives a runnable its slot and its first run: at once, or from the queue if the stack is deep.
 fn launch(io_loop: &IoLoop, runnable: Rc<dyn Resume>) {
     let slot = io_loop.insert_runnable(runnable.clone());
+    debug_assert!(
+        runnable
+            .frame()
+            .is_none_or(|frame| frame.key.is_in(slot.number()))
+    );
     let here = stack_address();
     let outermost = context::with(|context| context.stack.get());
     if outermost.is_some_and(|outermost| outermost.abs_diff(here) > MAX_STACK) {
-        io_loop.ready().wake(slot, 0);
+        io_loop.ready().queue(slot);
         return;
     }
     context::with(|context| context.stack.set(Some(outermost.unwrap_or(here))));

@@ -1,20 +1,20 @@
 //! Waits for all children of a list, an array or a map.
 //!
 //! Up to `SMALL` children share the coroutine's own waker and are all polled at each wake. More, and
-//! those whose order of arrival counts, get
-//! a *relay*: a slot of the loop whose wakers carry the child's index, so that a wake polls the
-//! children that were woken and no others, and 1,000 that finish one by one cost 1,000 polls.
+//! those whose order of arrival counts, get a *relay*: a slot of the loop whose wakers carry the
+//! child's index, so that a wake polls the children that were woken and no others, and 1,000 that
+//! finish one by one cost 1,000 polls. It takes the loop to hand these wakes on; a list that is
+//! polled by anyone else polls all of its children.
 
 #![allow(unsafe_code)]
 
 use std::future::Future;
-use std::marker::PhantomPinned;
+use std::marker::{PhantomData, PhantomPinned};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::policy::Policy;
-use crate::coro::context;
-use crate::coro::frames;
+use crate::coro::cancel::cancelling;
 use crate::coro::waits::ManyWaits;
 use crate::ioloop::ready::SlotKey;
 use crate::ioloop::{IoLoop, WeakLoop};
@@ -45,9 +45,9 @@ pub trait Children<W, T> {
     fn collect(&mut self) -> Self::Collected;
 }
 
-/// The wait for all children, apart from the type of a child.
+/// The wait for all children.
 #[derive(Debug)]
-struct Multi<C, P> {
+pub struct Wait<W, C, P> {
     children: C,
     policy: P,
     /// Children that are not done.
@@ -55,6 +55,7 @@ struct Multi<C, P> {
     relay: Option<Relay>,
     started: bool,
     waits: ManyWaits,
+    _child: PhantomData<W>,
     _pinned: PhantomPinned,
 }
 
@@ -66,17 +67,25 @@ struct Relay {
     woken: Vec<u32>,
 }
 
-impl<C, P> Multi<C, P> {
-    fn new(children: C, policy: P) -> Self {
-        Multi {
+impl<W, C, P> Wait<W, C, P> {
+    /// A wait for `children`, whose results go to `policy`.
+    pub fn new(children: C, policy: P) -> Self {
+        Wait {
             children,
             policy,
             waiting: 0,
             relay: None,
             started: false,
             waits: ManyWaits::default(),
+            _child: PhantomData,
             _pinned: PhantomPinned,
         }
+    }
+
+    /// What the policy has of the results so far.
+    pub(super) fn policy(self: Pin<&mut Self>) -> &mut P {
+        // SAFETY: the policy is not pinned by the wait; only the children are.
+        unsafe { &mut self.get_unchecked_mut().policy }
     }
 }
 
@@ -89,7 +98,15 @@ where
     type Output = P::Output<C::Collected>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.poll_children(cx);
+        // SAFETY: nothing is moved out of the children that are `Waiting`: `poll_child` pins the
+        // future in place and overwrites the child in place when it is done. `Wait` is not `Unpin`,
+        // has no `Drop` of its own, and its children's storage is never replaced.
+        let this = unsafe { self.get_unchecked_mut() };
+        if this.started {
+            this.poll_again(cx);
+        } else {
+            this.poll_first(cx);
+        }
         if this.policy.is_over() {
             cancelling(|| {
                 (this.children.slice().iter_mut()).for_each(|child| *child = Child::Gone)
@@ -97,35 +114,14 @@ where
             this.waiting = 0;
         }
         if this.waiting > 0 {
+            let total = this.children.slice().len() as u32;
+            this.waits.note(total - this.waiting as u32, total);
             return Poll::Pending;
         }
-        let Multi {
+        let Wait {
             children, policy, ..
         } = this;
         Poll::Ready(policy.finish(|| children.collect()))
-    }
-}
-
-/// A [`Multi`] with the type of its children, which the trait system wants named.
-#[derive(Debug)]
-pub struct Wait<W, C, P> {
-    multi: Multi<C, P>,
-    _child: std::marker::PhantomData<W>,
-}
-
-impl<W, C, P> Wait<W, C, P> {
-    /// A wait for `children`, whose results go to `policy`.
-    pub fn new(children: C, policy: P) -> Self {
-        Wait {
-            multi: Multi::new(children, policy),
-            _child: std::marker::PhantomData,
-        }
-    }
-
-    /// What the policy has of the results so far.
-    pub(super) fn policy(self: Pin<&mut Self>) -> &mut P {
-        // SAFETY: the policy is not pinned by the wait; only the children are.
-        unsafe { &mut self.get_unchecked_mut().multi.policy }
     }
 }
 
@@ -135,56 +131,23 @@ where
     P: Policy<W::Output>,
     C: Children<W, P::Kept>,
 {
-    /// Polls the children that may have got on, so that the policy has their results.
-    fn poll_children(self: Pin<&mut Self>, cx: &mut Context<'_>) -> &mut Multi<C, P> {
-        // SAFETY: nothing is moved out of the children that are `Waiting`: `poll_child` pins the
-        // future in place and overwrites the child in place when it is done. `Multi` is not `Unpin`,
-        // has no `Drop` of its own, and its children's storage is never replaced.
-        let this = unsafe { &mut self.get_unchecked_mut().multi };
-        if this.started {
-            this.poll_again(cx);
-        } else {
-            this.poll_first(cx);
-        }
-        if this.waiting > 0 {
-            let total = this.children.slice().len() as u32;
-            this.waits.note(total - this.waiting as u32, total);
-        }
-        this
-    }
-}
-
-impl<C, P> Multi<C, P> {
     /// Polls every child for the first time, each with its own waker if there are many.
-    fn poll_first<W>(&mut self, cx: &mut Context<'_>)
-    where
-        W: Future,
-        P: Policy<W::Output>,
-        C: Children<W, P::Kept>,
-    {
+    fn poll_first(&mut self, cx: &mut Context<'_>) {
         self.started = true;
-        let children = self.children.slice();
-        self.waiting = children.len();
-        if children.len() <= SMALL && !P::IN_ORDER_OF_ARRIVAL {
-            for (index, child) in children.iter_mut().enumerate() {
-                self.waiting -= usize::from(poll_child(
-                    child,
-                    index,
-                    &mut self.policy,
-                    &mut self.waits,
-                    cx,
-                ));
-            }
-            return;
-        }
+        self.waiting = self.children.slice().len();
         let io_loop = IoLoop::current();
+        let relayed =
+            P::IN_ORDER_OF_ARRIVAL || self.waiting > SMALL && io_loop.is_woken_by(cx.waker());
+        if !relayed {
+            return self.poll_all(cx);
+        }
         let slot = io_loop.ready().insert_relay(cx.waker().clone());
         self.relay = Some(Relay {
             io_loop: io_loop.downgrade(),
             slot,
             woken: Vec::new(),
         });
-        for (index, child) in children.iter_mut().enumerate() {
+        for (index, child) in self.children.slice().iter_mut().enumerate() {
             let waker = io_loop.child_waker(slot, index);
             let mut cx = Context::from_waker(&waker);
             self.waiting -= usize::from(poll_child(
@@ -198,31 +161,22 @@ impl<C, P> Multi<C, P> {
     }
 
     /// Polls the children that may have got on: those that were woken, or all if they are few.
-    fn poll_again<W>(&mut self, cx: &mut Context<'_>)
-    where
-        W: Future,
-        P: Policy<W::Output>,
-        C: Children<W, P::Kept>,
-    {
-        let children = self.children.slice();
-        let Some(relay) = &mut self.relay else {
-            for (index, child) in children.iter_mut().enumerate() {
-                self.waiting -= usize::from(poll_child(
-                    child,
-                    index,
-                    &mut self.policy,
-                    &mut self.waits,
-                    cx,
-                ));
-            }
-            return;
+    fn poll_again(&mut self, cx: &mut Context<'_>) {
+        let Some(mut relay) = self.relay.take() else {
+            return self.poll_all(cx);
         };
-        let Some(io_loop) = relay.io_loop.upgrade() else {
-            return;
+        let io_loop = relay.io_loop.upgrade();
+        let Some(io_loop) = io_loop.filter(|io_loop| io_loop.is_woken_by(cx.waker())) else {
+            // Polled by another loop, or by an executor that is none: wakes from other threads would
+            // wait in the mailbox of a loop that nobody runs.
+            drop(relay);
+            return self.poll_all(cx);
         };
         let last = crate::ioloop::waker::LAST_CHILD as usize;
+        let children = self.children.slice();
         let mut woken = std::mem::take(&mut relay.woken);
-        io_loop.ready().relay(relay.slot, cx.waker(), &mut woken);
+        let old = io_loop.ready().relay(relay.slot, cx.waker(), &mut woken);
+        drop(old);
         for child in woken.drain(..) {
             let first = child as usize;
             let end = if first == last {
@@ -245,6 +199,19 @@ impl<C, P> Multi<C, P> {
             }
         }
         relay.woken = woken;
+        self.relay = Some(relay);
+    }
+
+    fn poll_all(&mut self, cx: &mut Context<'_>) {
+        for (index, child) in self.children.slice().iter_mut().enumerate() {
+            self.waiting -= usize::from(poll_child(
+                child,
+                index,
+                &mut self.policy,
+                &mut self.waits,
+                cx,
+            ));
+        }
     }
 }
 
@@ -356,22 +323,6 @@ impl<W, T, B: Rebuild<T>> Children<W, T> for Keyed<W, T, B> {
         let rebuild = self.rebuild.take().expect("a wait is done once");
         rebuild.rebuild(self.children.iter_mut().map(take))
     }
-}
-
-/// Runs `drops`, and has the deferreds that it drops cancelled rather than detached.
-pub(super) fn cancelling(drops: impl FnOnce()) {
-    struct Restore(Option<frames::FrameMark>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            context::with(|context| context.drop_cancels.set(self.0));
-        }
-    }
-    let mark = frames::mark();
-    // Restored by a destructor, as those of the children may panic.
-    let _restore = Restore(context::with(|context| {
-        context.drop_cancels.replace(Some(mark))
-    }));
-    drops();
 }
 
 /// Takes what was kept of a child when all are done and none has failed.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::coro::context;
 use crate::coro::traceback::Traceback;
@@ -83,6 +84,8 @@ impl<T> Policy<T> for Plain {
 pub struct FirstError<T, E> {
     first: Option<Failed<E>>,
     on_error: OnError,
+    /// Logs an error that is not given, and says why.
+    log: fn(&Failed<E>, &str),
     kept: PhantomData<fn() -> T>,
 }
 
@@ -93,13 +96,24 @@ struct Failed<E> {
     traceback: Option<Box<Traceback>>,
 }
 
-impl<T, E> FirstError<T, E> {
+impl<T, E: fmt::Debug> FirstError<T, E> {
     /// A policy that does with errors what `on_error` says.
     pub fn new(on_error: OnError) -> Self {
         FirstError {
             first: None,
             on_error,
+            log: Failed::log,
             kept: PhantomData,
+        }
+    }
+}
+
+impl<E: fmt::Debug> Failed<E> {
+    fn log(&self, why: &str) {
+        let error = &self.error;
+        match &self.traceback {
+            Some(traceback) => tracing::error!(target: "squall", "{why}: {error:?}\n{traceback}"),
+            None => tracing::error!(target: "squall", "{why}: {error:?}"),
         }
     }
 }
@@ -120,19 +134,30 @@ impl<T, E: fmt::Debug> FirstError<T, E> {
             Some(first) if first.index <= failed.index => Some(failed),
             _ => self.first.replace(failed),
         };
-        let Some(loser) = loser.filter(|_| !self.on_error.quiet) else {
-            return;
-        };
-        let Failed {
-            error, traceback, ..
-        } = loser;
-        match traceback {
-            Some(traceback) => {
-                tracing::error!(target: "squall", "multiple errors in one yield; this one is not given to the coroutine: {error:?}\n{traceback}");
-            }
-            None => {
-                tracing::error!(target: "squall", "multiple errors in one yield; this one is not given to the coroutine: {error:?}");
-            }
+        if let Some(loser) = loser {
+            self.lose(
+                &loser,
+                "multiple errors in one yield; this one is not given to the coroutine",
+            );
+        }
+    }
+}
+
+impl<T, E> FirstError<T, E> {
+    fn lose(&self, failed: &Failed<E>, why: &str) {
+        if !self.on_error.quiet {
+            (self.log)(failed, why);
+        }
+    }
+}
+
+/// A wait that is given up, as by a cancellation, loses no error in silence.
+impl<T, E> Drop for FirstError<T, E> {
+    fn drop(&mut self) {
+        if let Some(first) = self.first.take() {
+            let why = "an error among the children of a yield that was given up";
+            // It may be an unwind that drops this, which a `Debug` that panics would turn into an abort.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.lose(&first, why)));
         }
     }
 }

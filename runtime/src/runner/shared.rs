@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::coro::cancel::Cancelled;
-use crate::coro::catch::{Panicked, catch_panic, take_traceback};
+use crate::coro::catch::{Plain, catch_panic, take_traceback};
 use crate::coro::context;
 use crate::coro::deferred::Deferred;
 use crate::coro::traceback::Traceback;
@@ -24,8 +24,8 @@ pub struct Shared<T> {
 
 enum State<T> {
     Waiting(Vec<Waker>),
-    /// With its way, if it is a failure.
-    Done(T, Way),
+    // Shared, as a clone of it may be anything, and is made when nothing is borrowed.
+    Done(Rc<T>, Way),
     Cancelled,
     /// The text of the panic that ended it, and its way.
     Panicked(String, Way),
@@ -78,8 +78,8 @@ impl<T> Shared<T> {
 #[crate::coroutine]
 fn settle<T: 'static>(deferred: Deferred<T>, shared: Shared<T>) {
     let outcome = catch_panic(deferred.or_cancelled());
-    let state = match crate::yield_!(async { Settled(outcome.await) }).0 {
-        Ok(Ok(value)) => State::Done(value, take_traceback()),
+    let state = match crate::yield_!(async { Plain(outcome.await) }).0 {
+        Ok(Ok(value)) => State::Done(Rc::new(value), take_traceback()),
         Ok(Err(Cancelled)) => State::Cancelled,
         Err(panic) => {
             let way = panic.traceback().cloned().map(Box::new);
@@ -91,19 +91,12 @@ fn settle<T: 'static>(deferred: Deferred<T>, shared: Shared<T>) {
     }
 }
 
-/// Not a `Result` as far as a yield can see.
-struct Settled<T>(Result<Result<T, Cancelled>, Panicked>);
-
 impl<T: Clone> Future for Shared<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let go_on = |way: &Way| {
-            if way.is_some() {
-                context::with(|context| context.set_failure(way.clone()));
-            }
-        };
-        let message = match &mut *self.state.borrow_mut() {
+        let mut state = self.state.borrow_mut();
+        let message = match &mut *state {
             State::Waiting(waiters) => {
                 if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
                     waiters.push(cx.waker().clone());
@@ -112,19 +105,30 @@ impl<T: Clone> Future for Shared<T> {
                 return Poll::Pending;
             }
             State::Done(value, way) => {
+                let (value, way) = (value.clone(), way.clone());
+                drop(state);
+                let value = T::clone(&value);
                 go_on(way);
-                return Poll::Ready(value.clone());
+                return Poll::Ready(value);
             }
             State::Cancelled => None,
             State::Panicked(message, way) => {
-                go_on(way);
+                go_on(way.clone());
                 Some(message.clone())
             }
         };
+        drop(state);
         match message {
             Some(message) => resume_unwind(Box::new(message)),
             None => resume_unwind(Box::new(Cancelled)),
         }
+    }
+}
+
+/// Puts the way of a failure on its way again.
+fn go_on(way: Way) {
+    if way.is_some() {
+        context::with(|context| context.set_failure(way));
     }
 }
 

@@ -8,9 +8,10 @@ use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::multi::{Child, cancelling, take};
+use super::multi::{Child, take};
 use super::policy::{FirstError, OnError, Plain, Policy};
 use super::yieldable::{Fallible, Yieldable};
+use crate::coro::cancel::cancelling;
 use crate::coro::waits::ManyWaits;
 
 /// The form of a tuple of the forms `M`.

@@ -8,6 +8,8 @@ use std::task::{Context, Poll, Waker};
 
 use slab::Slab;
 
+use crate::ioloop::ready::replace_waker;
+
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     /// Those who wait, and those who were called and have not looked yet.
@@ -64,16 +66,18 @@ impl Line {
         waker
     }
 
-    /// Ready once called; the place is gone then.
-    pub(crate) fn poll(&mut self, ticket: &Ticket, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready once called; the place is gone then. The waker is one that is not needed any more, to be
+    /// dropped outside of any borrow.
+    pub(crate) fn poll(
+        &mut self,
+        ticket: &Ticket,
+        cx: &mut Context<'_>,
+    ) -> (Poll<()>, Option<Waker>) {
         match &mut self.places[ticket.0] {
-            Place::Waiting { waker, .. } => {
-                waker.clone_from(cx.waker());
-                Poll::Pending
-            }
+            Place::Waiting { waker, .. } => (Poll::Pending, replace_waker(waker, cx.waker())),
             Place::Called(_) => {
                 self.places.remove(ticket.0);
-                Poll::Ready(())
+                (Poll::Ready(()), None)
             }
         }
     }
@@ -83,15 +87,16 @@ impl Line {
         matches!(self.places[ticket.0], Place::Called(_))
     }
 
-    /// Leaves the line; returns how the place was called, if it was.
-    pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Call> {
+    /// Leaves the line; returns how the place was called, if it was, and otherwise its waker, to be
+    /// dropped outside of any borrow.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Result<Call, Option<Waker>> {
         if let Place::Called(call) = self.places[ticket.0] {
             self.places.remove(ticket.0);
-            return Some(call);
+            return Ok(call);
         }
-        self.unlink(ticket.0);
+        let waker = self.unlink(ticket.0);
         self.places.remove(ticket.0);
-        None
+        Err(waker)
     }
 
     /// How many wait and were not called.
@@ -147,7 +152,7 @@ mod tests {
 
     fn is_ready(line: &mut Line, ticket: &Ticket) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        line.poll(ticket, &mut cx).is_ready()
+        line.poll(ticket, &mut cx).0.is_ready()
     }
 
     /// Leaves by the positions in `gone`, in that order; then the rest is called.
@@ -156,7 +161,7 @@ mod tests {
         let mut line = Line::default();
         let mut tickets: Vec<Option<Ticket>> = (0..4).map(|_| Some(line.join())).collect();
         for &index in gone {
-            assert_eq!(line.leave(tickets[index].take().unwrap()), None);
+            assert!(line.leave(tickets[index].take().unwrap()).is_err());
         }
         assert_eq!(line.len(), want.len());
         for &index in want {
@@ -183,10 +188,10 @@ mod tests {
         let patient = line.join();
         for _ in 0..1000 {
             let ticket = line.join();
-            line.leave(ticket);
+            assert!(line.leave(ticket).is_err());
         }
         assert_eq!((line.len(), line.places.len()), (1, 1));
         line.call(Call::All);
-        assert_eq!(line.leave(patient), Some(Call::All));
+        assert!(matches!(line.leave(patient), Ok(Call::All)));
     }
 }

@@ -88,7 +88,7 @@ impl Core {
 }
 
 impl Semaphore {
-    /// Makes a semaphore with `permits`.
+    /// Makes a semaphore with `permits`; with none everyone waits for a [`release`](Self::release).
     pub fn new(permits: usize) -> Semaphore {
         Self::with(permits, None)
     }
@@ -142,8 +142,21 @@ impl Semaphore {
     ///
     /// Permits that were acquired are given back by dropping them; this is for a semaphore that
     /// counts something else, where one coroutine adds and others take.
+    ///
+    /// # Panics
+    ///
+    /// If `usize::MAX` permits are free already.
     #[inline]
     pub fn release(&self) {
+        assert!(
+            self.give_back(),
+            "a semaphore has usize::MAX permits at most"
+        );
+    }
+
+    /// Adds a permit or gives it to the first in the line; false if more cannot be counted.
+    #[inline]
+    fn give_back(&self) -> bool {
         let mut core = self.core.borrow_mut();
         match core.line.call(Call::Next) {
             Some(waker) => {
@@ -153,8 +166,12 @@ impl Semaphore {
                 drop(core);
                 waker.wake();
             }
-            None => core.free += 1,
+            None => match core.free.checked_add(1) {
+                Some(free) => core.free = free,
+                None => return false,
+            },
         }
+        true
     }
 
     /// Returns how many permits are free.
@@ -204,8 +221,10 @@ impl Future for Acquire {
         match &self.turn {
             Turn::Granted => {}
             Turn::Waiting(ticket) => {
+                let (polled, old) = self.semaphore.core.borrow_mut().line.poll(ticket, cx);
+                drop(old);
                 let mut core = self.semaphore.core.borrow_mut();
-                if core.line.poll(ticket, cx).is_pending() {
+                if polled.is_pending() {
                     let holder = core.holder.as_mut();
                     context::waits_for(holder.map_or(WaitsFor::Permit, Holder::wait));
                     return Poll::Pending;
@@ -224,11 +243,11 @@ impl Drop for Acquire {
     fn drop(&mut self) {
         match std::mem::replace(&mut self.turn, Turn::Over) {
             Turn::Over => {}
-            Turn::Granted => self.semaphore.release(),
+            Turn::Granted => drop(Permit::of(&self.semaphore)),
             Turn::Waiting(ticket) => {
                 let called = self.semaphore.core.borrow_mut().line.leave(ticket);
-                if called.is_some() {
-                    self.semaphore.release();
+                if called.is_ok() {
+                    drop(Permit::of(&self.semaphore));
                 }
             }
         }
@@ -266,7 +285,8 @@ impl Drop for Permit {
     #[inline]
     fn drop(&mut self) {
         if let Some(semaphore) = &self.semaphore {
-            semaphore.release();
+            // One too many can only come from a `release` of one too many before, which had its say.
+            semaphore.give_back();
         }
     }
 }

@@ -74,11 +74,13 @@ impl Future for Wait {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some((ticket, crowd)) = &self.place
-            && crowd.line.borrow_mut().poll(ticket, cx).is_pending()
-        {
-            context::waits_for(WaitsFor::Event);
-            return Poll::Pending;
+        if let Some((ticket, crowd)) = &self.place {
+            let (polled, old) = crowd.line.borrow_mut().poll(ticket, cx);
+            drop(old);
+            if polled.is_pending() {
+                context::waits_for(WaitsFor::Event);
+                return Poll::Pending;
+            }
         }
         self.place = None;
         Poll::Ready(())
@@ -91,7 +93,7 @@ impl Drop for Wait {
             return;
         };
         let called = crowd.line.borrow_mut().leave(ticket);
-        if called == Some(Call::Next) {
+        if let Ok(Call::Next) = called {
             crowd.tell(1, Call::Next);
         }
     }

@@ -311,7 +311,7 @@ fn panic_in_a_pool_goes_to_the_yield_and_its_thread_goes_on() {
 }
 
 #[test]
-fn pool_of_no_threads_is_an_error() {
+fn bad_pool_of_no_threads_is_an_error() {
     let error = ThreadPool::new(0).unwrap_err();
     assert_eq!(error.to_string(), "a thread pool has one thread at least");
 }

@@ -232,7 +232,7 @@ fn deep_recursion_of_coroutines_with_large_locals_does_not_overflow_the_stack() 
         below + u32::from(locals[below as usize])
     }
     in_a_process(
-        "budget::deep_recursion_of_coroutines_with_large_locals_does_not_overflow_the_stack",
+        "g::budget::deep_recursion_of_coroutines_with_large_locals_does_not_overflow_the_stack",
         || {
             let thread = thread::Builder::new().stack_size(2 * 1024 * 1024);
             let depth = thread.spawn(|| run(|| large(1000))).unwrap().join();

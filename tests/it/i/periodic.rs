@@ -80,7 +80,7 @@ fn i52_a_late_periodic_callback_keeps_its_phase() {
 
 // tornado: ioloop.py PeriodicCallback.__init__ (I53)
 #[test]
-fn i53_a_period_of_zero_is_an_error() {
+fn bad_i53_period_of_zero_is_an_error() {
     let error = PeriodicCallback::new(Duration::ZERO, || {}).unwrap_err();
     let want = "a periodic callback's period is longer than zero";
     assert_eq!(error.to_string(), want);
@@ -257,6 +257,23 @@ fn i60_a_period_is_a_duration() {
     periodic.start();
     yield_!(sleep(84 * SECOND));
     assert_eq!(times.take(), [83.0]);
+}
+
+#[test]
+fn bad_start_on_a_closed_loop_leaves_a_periodic_callback_at_rest() {
+    let io_loop = IoLoop::with_virtual_clock().unwrap();
+    io_loop.make_current();
+    io_loop.close();
+    let periodic = every(1, || {});
+    periodic.start();
+    assert!(!periodic.is_running());
+    // It runs on the next one.
+    run(|| async move {
+        periodic.start();
+        assert!(periodic.is_running());
+        periodic.stop();
+    });
+    IoLoop::clear_current();
 }
 
 #[test]

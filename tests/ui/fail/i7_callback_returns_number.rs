@@ -1,0 +1,5 @@
+use squall::IoLoop;
+
+fn main() {
+    IoLoop::current().spawn_callback(|| 42);
+}
