@@ -214,7 +214,7 @@ fn message_says_that_who_started_it_is_gone_or_that_there_are_more() {
 
 // The native stack. Other systems than these say why they have none, which is tested on none.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-mod stack {
+mod native {
     use super::*;
 
     /// What blocks; its caller must not be its frame.
@@ -237,7 +237,7 @@ mod stack {
     }
 
     #[test]
-    fn stack_names_the_function_that_blocks_a_coroutine() {
+    fn it_names_the_function_that_blocks_a_coroutine() {
         #[squall::coroutine]
         fn calls(spoken: Receiver<Blocked>) -> Blocked {
             yield_!(sleep(Duration::from_millis(1)));
@@ -251,14 +251,14 @@ mod stack {
                 .position(|function| function.contains(name));
             found.unwrap_or_else(|| panic!("no {name} in {blocked}"))
         };
-        let blocks = position("watchdog::stack::holds_up_the_loop");
-        let coroutine = position("stack_names_the_function_that_blocks_a_coroutine");
+        let blocks = position("watchdog::native::holds_up_the_loop");
+        let coroutine = position("it_names_the_function_that_blocks_a_coroutine");
         assert!(position("watchdog::block") < blocks && blocks < coroutine);
         assert!(functions.len() < 64, "it ends at the turn: {blocked}");
         let frames = blocked.stack().unwrap();
         let frame = (frames.iter()).find(|frame| {
             let function = frame.function();
-            function.is_some_and(|function| function.ends_with("stack::holds_up_the_loop"))
+            function.is_some_and(|function| function.ends_with("native::holds_up_the_loop"))
         });
         let frame = frame.unwrap();
         assert!(frame.file().unwrap().ends_with("tests/it/watchdog.rs"));
@@ -269,7 +269,7 @@ mod stack {
             "{text}"
         );
         let line = format!(
-            "\n    it::watchdog::stack::holds_up_the_loop ({}:{})",
+            "\n    it::watchdog::native::holds_up_the_loop ({}:{})",
             frame.file().unwrap(),
             frame.line().unwrap()
         );
@@ -277,7 +277,7 @@ mod stack {
     }
 
     #[test]
-    fn stack_names_the_function_that_blocks_a_callback() {
+    fn it_names_the_function_that_blocks_a_callback() {
         let blocked = watched(|spoken| {
             let io_loop = IoLoop::current();
             let (sender, result) = channel();
@@ -298,7 +298,7 @@ mod stack {
 
     // A computation that never enters the system is interrupted anywhere.
     #[test]
-    fn stack_of_a_function_that_computes_is_known() {
+    fn it_is_known_of_a_function_that_computes() {
         #[inline(never)]
         fn computes(spoken: &Receiver<Blocked>) -> Blocked {
             let mut n = 1_u64;
@@ -324,7 +324,7 @@ mod stack {
     }
 
     #[test]
-    fn deep_stack_is_cut() {
+    fn it_is_cut_if_it_is_deep() {
         #[inline(never)]
         fn recurses(depth: u32, spoken: &Receiver<Blocked>) -> Blocked {
             match depth {
@@ -366,7 +366,7 @@ mod stack {
 
     // The signal stays with the thread; it must not be waited for longer than is said.
     #[test]
-    fn thread_that_blocks_the_signal_is_told_of_without_a_stack() {
+    fn it_is_missed_if_the_thread_blocks_the_signal() {
         let blocked = std::thread::spawn(|| {
             // SAFETY: an all-zero set is made empty before it is used.
             let mut set = unsafe { std::mem::zeroed::<libc::sigset_t>() };
