@@ -263,6 +263,31 @@ fn the_ends_of_a_queue_are_told_apart_with_its_bound() {
 }
 
 #[squall::test]
+fn a_chain_that_is_deeper_than_the_stack_is_shown() {
+    const DEEP: u32 = 20_000;
+    #[squall::coroutine]
+    fn chain(depth: u32) {
+        match depth {
+            0 => yield_!(sleep(Duration::from_secs(3600))),
+            _ => yield_!(chain(depth - 1)),
+        }
+    }
+    let _chain = chain(DEEP);
+    yield_!(sleep(Duration::from_secs(1)));
+    let text = dump().to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    // The line above, the test itself, and the chain with its end.
+    assert_eq!(lines.len() as u32, 2 + DEEP + 1);
+    let last = lines.last().unwrap();
+    assert!(
+        last.trim_start().starts_with("(20002 deep) chain at "),
+        "{last}"
+    );
+    let longest = lines.iter().map(|line| line.len()).max().unwrap();
+    assert!(longest < 300, "{longest}");
+}
+
+#[squall::test]
 fn a_dump_of_ten_thousand_polls_nobody() {
     let polls = Rc::new(Cell::new(0));
     #[squall::coroutine]

@@ -89,46 +89,70 @@ impl fmt::Display for Dump {
             1 => f.write_str("1 coroutine is alive")?,
             n => write!(f, "{n} coroutines are alive")?,
         }
-        self.fmt_family(None, &Index::of(&self.coroutines), 1, f)
-    }
-}
-
-impl Dump {
-    fn fmt_family(
-        &self,
-        parent: Option<u64>,
-        index: &Index<'_>,
-        depth: usize,
-        f: &mut fmt::Formatter<'_>,
-    ) -> fmt::Result {
-        let members = index.families.get(&parent).map_or(&[][..], Vec::as_slice);
-        // Those without children are counted by what they have in common.
-        let mut alike: BTreeMap<Alike<'_>, Vec<&LiveCoroutine>> = BTreeMap::new();
-        let (leaves, trees): (Vec<&LiveCoroutine>, Vec<_>) =
-            (members.iter()).partition(|one| !index.families.contains_key(&Some(one.id())));
-        for leaf in leaves {
-            alike.entry(Alike::of(leaf)).or_default().push(leaf);
-        }
-        for one in trees {
-            self.fmt_one(one, 1, index, depth, f)?;
-            self.fmt_family(Some(one.id()), index, depth + 1, f)?;
-        }
-        for group in alike.values() {
-            self.fmt_one(group[0], group.len(), index, depth, f)?;
+        let index = Index::of(&self.coroutines);
+        // What is left to show, the next one last: a chain of coroutines may be deeper than the stack.
+        let mut open = Vec::new();
+        index.open_family(None, 1, &mut open);
+        while let Some(entry) = open.pop() {
+            self.fmt_one(&entry, &index, f)?;
+            index.open_family(Some(entry.one.id()), entry.depth + 1, &mut open);
         }
         Ok(())
     }
+}
 
+/// One line of a dump.
+struct Entry<'a> {
+    one: &'a LiveCoroutine,
+    /// How many there are like it.
+    count: usize,
+    /// How many it is under, and itself.
+    depth: usize,
+}
+
+impl<'a> Index<'a> {
+    /// Adds the children of a coroutine, the first one last.
+    fn open_family(&self, parent: Option<u64>, depth: usize, open: &mut Vec<Entry<'a>>) {
+        let Some(members) = self.families.get(&parent) else {
+            return;
+        };
+        // Those without children are counted by what they have in common, and come after the others.
+        let mut alike: BTreeMap<Alike<'_>, (&LiveCoroutine, usize)> = BTreeMap::new();
+        let mut trees = Vec::new();
+        for one in members {
+            if self.families.contains_key(&Some(one.id())) {
+                trees.push(*one);
+            } else {
+                alike.entry(Alike::of(one)).or_insert((one, 0)).1 += 1;
+            }
+        }
+        let trees = trees.into_iter().map(|one| (one, 1));
+        let all: Vec<_> = trees.chain(alike.into_values()).collect();
+        open.extend(
+            all.into_iter()
+                .rev()
+                .map(|(one, count)| Entry { one, count, depth }),
+        );
+    }
+}
+
+/// From how deep on lines are not indented any more, but say how deep they are.
+const DEEPEST: usize = 32;
+
+impl Dump {
     fn fmt_one(
         &self,
-        one: &LiveCoroutine,
-        count: usize,
+        entry: &Entry<'_>,
         index: &Index<'_>,
-        depth: usize,
         f: &mut fmt::Formatter<'_>,
     ) -> fmt::Result {
+        let &Entry { one, count, depth } = entry;
         let coroutine = one.coroutine();
-        write!(f, "\n{:indent$}{}", "", coroutine.name, indent = 2 * depth)?;
+        write!(f, "\n{:indent$}", "", indent = 2 * depth.min(DEEPEST))?;
+        if depth > DEEPEST {
+            write!(f, "({depth} deep) ")?;
+        }
+        f.write_str(coroutine.name)?;
         if count > 1 {
             write!(f, " × {count}")?;
         }
