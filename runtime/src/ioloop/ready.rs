@@ -49,6 +49,8 @@ struct Relay {
     parent: Waker,
     /// The children that were woken since the list was last polled.
     woken: Vec<u32>,
+    /// As many as there are, going by those that were woken.
+    children: usize,
 }
 
 impl Ready {
@@ -60,8 +62,11 @@ impl Ready {
     }
 
     pub(crate) fn insert_relay(&self, parent: Waker) -> SlotKey {
-        let woken = Vec::new();
-        self.insert_slot(Slot::Relay(Box::new(Relay { parent, woken })))
+        self.insert_slot(Slot::Relay(Box::new(Relay {
+            parent,
+            woken: Vec::new(),
+            children: 0,
+        })))
     }
 
     /// The slot that the next one inserted gets.
@@ -196,11 +201,10 @@ pub(crate) fn replace_waker(old: &mut Waker, new: &Waker) -> Option<Waker> {
 impl Relay {
     /// Notes a child, in the order in which they were woken first.
     fn note(&mut self, child: u32) {
-        if self.woken.last() == Some(&child) {
-            return;
-        }
-        if self.woken.len() == self.woken.capacity() {
-            // Those that wake themselves over and over must not fill the memory.
+        self.children = self.children.max(child as usize + 1);
+        if self.woken.len() >= (2 * self.children).max(32) {
+            // Half of them at least are there twice: who wakes himself over and over must not fill
+            // the memory.
             let mut seen = HashSet::new();
             self.woken.retain(|child| seen.insert(*child));
         }

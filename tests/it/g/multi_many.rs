@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use squall::{Deferred, IoLoop, Promise, moment, sleep, yield_};
 
-use crate::support::{SECOND, Trace, after, fail_after, ok_after, run};
+use crate::support::{SECOND, Trace, after, fail_after, held_bytes, ok_after, run};
 
 use super::multi::{check_losers, timed};
 
@@ -264,4 +264,34 @@ fn list_that_waits_when_its_loop_is_closed_is_dropped_with_its_children() {
     });
     assert_eq!(trace.take(), ["x"; 100]);
     assert!(crate::support::live_names().is_empty());
+}
+
+#[squall::test]
+fn a_child_that_is_woken_over_and_over_takes_no_more_memory() {
+    let wakers = Rc::new(RefCell::new(Vec::new()));
+    let kept = wakers.clone();
+    let children: Vec<_> = (0..20)
+        .map(|_| {
+            let (kept, mut polls) = (kept.clone(), 0);
+            std::future::poll_fn(move |cx| {
+                polls += 1;
+                kept.borrow_mut().push(cx.waker().clone());
+                if polls == 1 {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+        })
+        .collect();
+    IoLoop::current().add_callback(move || {
+        let wakers = wakers.take();
+        let before = held_bytes();
+        for round in 0..100_000 {
+            wakers[round % 3].wake_by_ref();
+        }
+        assert!(held_bytes() - before < 4096, "{}", held_bytes() - before);
+        wakers.into_iter().for_each(Waker::wake);
+    });
+    assert_eq!(yield_!(children).len(), 20);
 }
