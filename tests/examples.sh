@@ -66,4 +66,6 @@ exec 3>&-
 kill "$server"
 wait "$server" 2>/dev/null || true
 server=
+echo "--- traceback"
+tests/traceback.sh
 echo "every example ran"

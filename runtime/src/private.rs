@@ -3,8 +3,8 @@
 use std::future::Future;
 
 pub use crate::coro::outcome::{
-    CancelProbe, DebugProbe, DisplayProbe, NoCancelProbe, NoReturnProbe, OpaqueProbe, OutcomeView,
-    PlainProbe, Probe, ReturnProbe, Views,
+    CancelProbe, DebugProbe, DisplayProbe, ErrorProbe, NoCancelProbe, NoReturnProbe, OpaqueProbe,
+    OutcomeView, PlainProbe, Probe, ReturnProbe, Views,
 };
 pub use crate::coro::scoped::Framed;
 pub use crate::coro::site::{CoroutineSite, YieldSite};
@@ -55,12 +55,12 @@ macro_rules! __outcome_of {
     ($type:ty) => {{
         #[allow(unused_imports)]
         use $crate::private::{
-            CancelProbe, DebugProbe, DisplayProbe, NoCancelProbe, NoReturnProbe, OpaqueProbe,
-            PlainProbe, ReturnProbe,
+            CancelProbe, DebugProbe, DisplayProbe, ErrorProbe, NoCancelProbe, NoReturnProbe,
+            OpaqueProbe, PlainProbe, ReturnProbe,
         };
         let probe = $crate::private::Probe::<$type>::NEW;
         $crate::private::Views(
-            (&&&&probe).view(),
+            (&&&&&probe).view(),
             (&&probe).cancel_view(),
             (&&probe).return_view(),
         )

@@ -7,10 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use squall::net::IoStream;
-use squall::sync::{Lock, Queue};
+use squall::sync::{Lock, LockGuard, Queue, Semaphore};
 use squall::{Deferred, IoLoop, Promise, WaitsFor, dump, live, sleep, yield_};
-
-use crate::support::capture_logs;
 
 #[squall::coroutine]
 fn sleeps(seconds: u64) {
@@ -34,6 +32,18 @@ fn each_kind_of_wait_is_named() {
     #[squall::coroutine]
     fn on_queue(queue: Queue<u32>) {
         yield_!(queue.get());
+    }
+    #[squall::coroutine]
+    fn on_place(queue: Queue<u32>) {
+        yield_!(queue.put(2));
+    }
+    #[squall::coroutine]
+    fn on_work(queue: Queue<u32>) {
+        yield_!(queue.join());
+    }
+    #[squall::coroutine]
+    fn on_permit(permits: Semaphore) {
+        let _held = yield_!(permits.acquire());
     }
     #[squall::coroutine]
     fn on_lock(lock: Lock) {
@@ -68,15 +78,22 @@ fn each_kind_of_wait_is_named() {
     let (_promise, promised) = Promise::new();
     let lock = Lock::new();
     let held = yield_!(lock.acquire());
+    let full = Queue::bounded(1);
+    yield_!(full.put(1));
     let (stream, _other) = std::os::unix::net::UnixStream::pair().unwrap();
     let _all = (
         (on_promise(promised), on_queue(Queue::new()), on_lock(lock)),
+        (on_place(full.clone()), on_work(full)),
+        on_permit(Semaphore::new(0)),
         (on_stream(IoStream::from_unix(stream).unwrap()), on_turn()),
         (on_children(), on_coroutine(), on_unknown(), sleeps(5)),
     );
     assert_eq!(waits_of("on_promise"), WaitsFor::Promise);
-    assert_eq!(waits_of("on_queue"), WaitsFor::QueueItem);
-    assert_eq!(waits_of("on_lock"), WaitsFor::Permit);
+    assert_eq!(waits_of("on_queue"), WaitsFor::QueueItem { bound: 0 });
+    assert_eq!(waits_of("on_place"), WaitsFor::QueuePlace { bound: 1 });
+    assert_eq!(waits_of("on_work"), WaitsFor::QueueWork);
+    assert!(matches!(waits_of("on_lock"), WaitsFor::Lock(_)));
+    assert_eq!(waits_of("on_permit"), WaitsFor::Permit);
     assert!(matches!(waits_of("on_stream"), WaitsFor::Readable(fd) if fd > 0));
     assert_eq!(waits_of("on_turn"), WaitsFor::Turn);
     assert_eq!(waits_of("with_limit"), WaitsFor::Promise, "not the limit");
@@ -130,6 +147,146 @@ fn the_dump_is_a_tree_with_alike_siblings_counted() {
     assert_eq!(indent(children), indent(lines[parent]) + 2);
 }
 
+/// The line of the dump that begins with a coroutine's name.
+fn line_of(name: &str) -> String {
+    let text = dump().to_string();
+    let mut lines = text.lines().map(str::trim_start);
+    let line = lines.find(|line| line.split(' ').next() == Some(name));
+    line.unwrap_or_else(|| panic!("no line of {name} in {text}"))
+        .to_owned()
+}
+
+const WORKS: u32 = line!() + 2;
+#[squall::coroutine]
+fn works(lock: Lock, seconds: u64) {
+    let _held = yield_!(lock.acquire());
+    yield_!(sleep(Duration::from_secs(seconds)));
+}
+
+#[squall::coroutine]
+fn queues_up(lock: Lock) {
+    let _held = yield_!(lock.acquire());
+    yield_!(sleep(Duration::from_secs(100)));
+}
+
+#[squall::test]
+fn who_waits_for_a_lock_is_shown_with_who_holds_it_now() {
+    let lock = Lock::new();
+    let _first = works(lock.clone(), 10);
+    let _second = works(lock.clone(), 10);
+    let _third = queues_up(lock.clone());
+    let sleeps = format!("works at tests/it/inspect.rs:{}:5: sleep(", WORKS + 2);
+    let held = format!(": lock.acquire(); waits for a lock, held by {sleeps}");
+    let line = line_of("queues_up");
+    assert!(line.contains(&held), "{line}");
+
+    // Two waited for it, and the last of them was not polled when the second took it.
+    yield_!(sleep(Duration::from_secs(11)));
+    let line = line_of("queues_up");
+    assert!(line.contains(&held), "{line}");
+    assert!(line.ends_with("; for 11.0s; suspended once"), "{line}");
+    let live = live();
+    let named = |name: &str| {
+        live.iter()
+            .find(|one| one.coroutine().name == name)
+            .unwrap()
+    };
+    assert_eq!(named("queues_up").holder_id(), Some(named("works").id()));
+    assert_eq!(named("works").holder_id(), None, "it waits for no lock");
+
+    yield_!(sleep(Duration::from_secs(10)));
+    assert!(matches!(waits_of("queues_up"), WaitsFor::Time(_)));
+}
+
+#[squall::test]
+fn a_holder_that_is_no_coroutine_or_has_ended_is_not_taken_for_another() {
+    #[squall::coroutine]
+    fn takes(lock: Lock) -> LockGuard {
+        yield_!(lock.acquire())
+    }
+    let lock = Lock::new();
+    let guard = yield_!(takes(lock.clone()));
+    let waits = queues_up(lock.clone());
+    let line = line_of("queues_up");
+    let ended = "; waits for a lock, taken by a coroutine that has ended;";
+    assert!(line.contains(ended), "{line}");
+    drop(guard);
+    // It is handed on already, but nobody has looked.
+    let line = line_of("queues_up");
+    assert!(line.contains("; waits for a lock; "), "{line}");
+    drop(waits);
+
+    let lock = Lock::new();
+    let seen = Rc::new(Cell::new(None));
+    let (sees, taken) = (seen.clone(), lock.clone());
+    IoLoop::current().add_callback(move || sees.set(taken.try_acquire()));
+    yield_!(());
+    let _waits = works(lock, 1);
+    let line = line_of("works");
+    assert!(line.contains("; waits for a lock; "), "{line}");
+    assert!(seen.take().is_some());
+}
+
+#[squall::test]
+fn the_ends_of_a_queue_are_told_apart_with_its_bound() {
+    #[squall::coroutine]
+    fn gets(queue: Queue<u32>) {
+        yield_!(queue.get());
+    }
+    #[squall::coroutine]
+    fn puts(queue: Queue<u32>) {
+        yield_!((queue.put(1), queue.put(2), queue.put(3)));
+    }
+    let _gets = gets(Queue::bounded(5));
+    let line = line_of("gets");
+    assert!(
+        line.contains("; waits for an item of an empty queue that holds 5;"),
+        "{line}"
+    );
+    let queue = Queue::bounded(2);
+    let _puts = puts(queue.clone());
+    let line = line_of("puts");
+    assert!(
+        line.contains("; waits for children, 2 of 3 are done;"),
+        "{line}"
+    );
+    #[squall::coroutine]
+    fn puts_one(queue: Queue<u32>) {
+        yield_!(queue.put(4));
+    }
+    let _one = puts_one(queue);
+    let line = line_of("puts_one");
+    assert!(
+        line.contains("; waits for a place in a full queue that holds 2;"),
+        "{line}"
+    );
+}
+
+#[squall::test]
+fn a_chain_that_is_deeper_than_the_stack_is_shown() {
+    const DEEP: u32 = 20_000;
+    #[squall::coroutine]
+    fn chain(depth: u32) {
+        match depth {
+            0 => yield_!(sleep(Duration::from_secs(3600))),
+            _ => yield_!(chain(depth - 1)),
+        }
+    }
+    let _chain = chain(DEEP);
+    yield_!(sleep(Duration::from_secs(1)));
+    let text = dump().to_string();
+    let lines: Vec<&str> = text.lines().collect();
+    // The line above, the test itself, and the chain with its end.
+    assert_eq!(lines.len() as u32, 2 + DEEP + 1);
+    let last = lines.last().unwrap();
+    assert!(
+        last.trim_start().starts_with("(20002 deep) chain at "),
+        "{last}"
+    );
+    let longest = lines.iter().map(|line| line.len()).max().unwrap();
+    assert!(longest < 300, "{longest}");
+}
+
 #[squall::test]
 fn a_dump_of_ten_thousand_polls_nobody() {
     let polls = Rc::new(Cell::new(0));
@@ -149,40 +306,4 @@ fn a_dump_of_ten_thousand_polls_nobody() {
     assert!(text.lines().count() < 10, "{text}");
     yield_!(());
     assert_eq!(polls.get(), 10_000);
-}
-
-#[test]
-fn a_deadlock_is_logged_once_with_who_waits() {
-    #[squall::coroutine]
-    fn forgotten(promised: Deferred<u32>) -> u32 {
-        yield_!(promised)
-    }
-    let ((), logs) = capture_logs(|| {
-        let io_loop = IoLoop::new().unwrap();
-        io_loop.make_current();
-        let (promise, promised) = Promise::new();
-        let _waits = forgotten(promised);
-        let handle = io_loop.handle();
-        // What ends it comes from outside, as the log says.
-        let other = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(50));
-            handle.add_callback(|| IoLoop::current().stop()).unwrap();
-        });
-        io_loop.start().unwrap();
-        other.join().unwrap();
-        drop(promise);
-        io_loop.close();
-        IoLoop::clear_current();
-    });
-    let warnings: Vec<_> = logs.iter().filter(|log| log.starts_with("WARN")).collect();
-    assert_eq!(warnings.len(), 1, "{logs:?}");
-    assert!(
-        warnings[0].contains("only another thread can wake"),
-        "{warnings:?}"
-    );
-    assert!(
-        warnings[0].contains("forgotten at tests/it/inspect.rs"),
-        "{warnings:?}"
-    );
-    assert!(warnings[0].contains("waits for a promise"), "{warnings:?}");
 }

@@ -27,14 +27,23 @@ mod q;
 /// The way of errors and panics through coroutines, logged and taken; the living coroutines.
 mod traceback;
 
+/// Whole traces, compared with files.
+mod trace;
+
 /// The tree of the living.
 mod inspect;
+
+/// Loops that nothing can wake, and those that only look so.
+mod deadlock;
 
 /// What blocks a loop, and how long coroutines run.
 mod watchdog;
 
 /// Coroutines that are cancelled: what they are told, and who else is.
 mod cancel;
+
+/// Cancelled coroutines that have a time to end in.
+mod grace;
 
 /// How often coroutines take memory from the heap.
 mod allocations;

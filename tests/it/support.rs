@@ -91,6 +91,17 @@ thread_local! {
     static LOG: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
+/// Calls `f` with the next warning that this thread logs while it captures, once.
+pub(crate) fn on_warning(f: impl FnOnce(&str) + 'static) {
+    ON_WARNING.set(Some(Box::new(f)));
+}
+
+type OnWarning = Box<dyn FnOnce(&str)>;
+
+thread_local! {
+    static ON_WARNING: Cell<Option<OnWarning>> = const { Cell::new(None) };
+}
+
 /// Puts the outer capture back, also after a panic.
 struct Restore(Option<Vec<String>>);
 
@@ -125,7 +136,12 @@ impl Subscriber for ThreadLog {
         let metadata = event.metadata();
         let mut text = format!("{} {}: ", metadata.level(), metadata.target());
         event.record(&mut Fields(&mut text));
-        LOG.with_borrow_mut(|log| log.get_or_insert_default().push(text));
+        LOG.with_borrow_mut(|log| log.get_or_insert_default().push(text.clone()));
+        if *metadata.level() == tracing::Level::WARN
+            && let Some(f) = ON_WARNING.take()
+        {
+            f(&text);
+        }
     }
 
     fn enter(&self, _: &span::Id) {}

@@ -7,7 +7,8 @@
 use std::cell::Cell;
 
 use super::beacon::Beacon;
-use super::frames::{self, FrameKey, FrameMark};
+use super::frames::{FrameKey, FrameMark};
+use super::lineage;
 use super::site::YieldSite;
 use super::tick::Tick;
 use super::traceback::Traceback;
@@ -37,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) cancelling: Cell<bool>,
     /// True if it could not be told, as it waits behind a shield.
     pub(crate) shielded: Cell<bool>,
+    /// True while `grace` has an entry. Saves looking there.
+    pub(crate) has_graces: Cell<bool>,
     /// True while `local::CURRENT` holds values. Saves looking there.
     pub(crate) has_locals: Cell<bool>,
     /// Set while what is dropped is to be cancelled rather than detached: coroutines that were there
@@ -59,6 +62,7 @@ thread_local! {
             failing: Cell::new(false),
             cancelling: Cell::new(false),
             shielded: Cell::new(false),
+            has_graces: Cell::new(false),
             has_locals: Cell::new(false),
             drop_cancels: Cell::new(None),
             now: Cell::new(None),
@@ -210,8 +214,7 @@ impl Context {
 
 #[cold]
 fn show(beacon: &Beacon, frame: FrameKey) {
-    let (coroutine, at) = frames::place(frame);
-    beacon.show(coroutine, at);
+    beacon.show(&lineage::lineage(frame));
 }
 
 /// What was running before a frame was entered.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::cancel::Cancelled;
 use super::context;
-use super::frames::FrameMark;
+use super::frames::{FrameKey, FrameMark};
 use super::outcome::Outcome;
 
 /// Something that will have an outcome once: a started coroutine or a promise.
@@ -30,6 +30,14 @@ pub(crate) trait Settle<T> {
 
     /// True if it ended by being cancelled.
     fn is_cancelled(&self) -> bool;
+
+    /// Names the coroutine, if it is one.
+    fn coroutine(&self) -> Option<FrameKey> {
+        None
+    }
+
+    /// Tells that the time is over: the coroutine is dropped when it is resumed next.
+    fn expire(&self) {}
 
     /// True if it was there at the mark.
     fn is_before(&self, _: FrameMark) -> bool {
@@ -90,8 +98,8 @@ impl<T> Deferred<T> {
     /// [`Cancelled`]. Returns false if it is done already.
     ///
     /// What it waits for is dropped: a coroutine that it started and yields goes on, detached. A
-    /// coroutine that deals with the news goes on, and may yield as it cleans up; it can be cancelled
-    /// again. A [`Promise`](crate::Promise)'s deferred is cancelled at once, and its result is
+    /// coroutine that deals with the news goes on, and may yield as it cleans up, for as long as it
+    /// likes ([`cancel_within`](Self::cancel_within) ends that); it can be cancelled again. A [`Promise`](crate::Promise)'s deferred is cancelled at once, and its result is
     /// ignored. The one who waits for a cancelled coroutine is told at its own yield, as of any
     /// failure; [`or_cancelled`](Self::or_cancelled) makes that a value.
     ///
@@ -115,6 +123,14 @@ impl<T> Deferred<T> {
     /// Returns a future of the result, or of the news that it was cancelled.
     pub fn or_cancelled(self) -> OrCancelled<T> {
         OrCancelled { deferred: self }
+    }
+
+    /// Names the coroutine, and gives its own end, if it is one that was started.
+    pub(crate) fn started(&self) -> Option<(FrameKey, &Rc<dyn Settle<T>>)> {
+        match &self.0 {
+            State::Settling(cell) => Some((cell.coroutine()?, cell)),
+            State::Ready(_) | State::Taken => None,
+        }
     }
 
     /// Lets an error that nobody takes go unlogged.

@@ -16,6 +16,7 @@ use slab::Slab;
 use super::context;
 use super::site::{CoroutineSite, YieldSite};
 use super::tick::Tick;
+use super::traceback::TraceFrame;
 use super::waits::WaitsFor;
 
 /// Names one frame of this thread for as long as it lives.
@@ -104,7 +105,9 @@ pub(super) enum Cancel {
     No,
     /// It is to be told at the yield where it stands.
     Asked,
-    /// It ended by the unwind that told it.
+    /// It has not ended in its time, and is to be dropped.
+    Late,
+    /// It ended by the unwind that told it, or was dropped.
     Done,
 }
 
@@ -127,6 +130,12 @@ impl Frame {
     /// Returns the yield that it was last suspended at.
     pub(crate) fn at(&self) -> Option<&'static YieldSite> {
         self.at.get()
+    }
+
+    /// Returns the coroutine with the yield that it was last suspended at, and its parent.
+    pub(super) fn place(&self) -> (TraceFrame, FrameKey) {
+        let (coroutine, at) = (self.coroutine, self.at.get());
+        (TraceFrame { coroutine, at }, self.parent)
     }
 
     /// Notes that the coroutine waits at `at`.
@@ -202,20 +211,19 @@ pub(crate) fn suspend(key: FrameKey, at: Option<&'static YieldSite>) {
     context::with(|context| with_scoped(key, |frame| frame.suspend(context, at)));
 }
 
-/// Returns a frame's coroutine, and the yield that it was last suspended at.
-pub(crate) fn place(key: FrameKey) -> (Option<&'static CoroutineSite>, Option<&'static YieldSite>) {
-    let place = |frame: &Frame| (Some(frame.coroutine), frame.at.get());
+/// Returns a frame's coroutine with the yield that it was last suspended at, and its parent.
+pub(crate) fn place(key: FrameKey) -> Option<(TraceFrame, FrameKey)> {
     if key == FrameKey::NONE {
-        return (None, None);
+        return None;
     }
     if key.index & SCOPED_BIT != 0 {
-        return with_scoped(key, place).unwrap_or_default();
+        return with_scoped(key, Frame::place);
     }
-    let mut found = (None, None);
+    let mut found = None;
     for roll in rolls() {
         roll.frame_in(key.index, &mut |frame| {
             if frame.key == key {
-                found = place(frame);
+                found = Some(frame.place());
             }
         });
     }

@@ -21,7 +21,7 @@ pub(crate) struct Outcome<T> {
 
 /// Tells whether a finished coroutine's value is a failure, and shows it.
 ///
-/// The macro picks one of four by what the return type implements, so that a coroutine of any type
+/// The macro picks one of five by what the return type implements, so that a coroutine of any type
 /// can be started, and errors are shown as well as their type allows.
 pub trait OutcomeView<T> {
     /// Returns the failure in `value`, if it is one.
@@ -87,6 +87,8 @@ pub trait CancelView<T> {
 /// A failure as far as its type lets it be shown.
 #[derive(Clone, Copy)]
 pub enum Failure<'a> {
+    /// Shows itself to users, and what it came from.
+    Error(&'a (dyn std::error::Error + 'a)),
     /// Shows itself to users.
     Display(&'a dyn fmt::Display),
     /// Shows itself to programmers.
@@ -98,12 +100,35 @@ pub enum Failure<'a> {
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Failure::Error(error) => fmt_chain(error, f),
             Failure::Display(error) => error.fmt(f),
             Failure::Debug(error) => error.fmt(f),
             Failure::Opaque(name) => write!(f, "an error of type {name}"),
         }
     }
 }
+
+/// Shows an error, and under it each that it came from; except those whose text the one above has
+/// already, as some show their source themselves.
+fn fmt_chain(error: &dyn std::error::Error, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut above = error.to_string();
+    f.write_str(&above)?;
+    let mut next = error.source();
+    // A chain that leads back to itself has an end here.
+    for _ in 0..MOST_SOURCES {
+        let Some(source) = next else { break };
+        let text = source.to_string();
+        if !above.contains(&text) {
+            write!(f, "\n  caused by: {text}")?;
+        }
+        above = text;
+        next = source.source();
+    }
+    Ok(())
+}
+
+/// How many sources of an error are shown.
+const MOST_SOURCES: usize = 32;
 
 impl fmt::Debug for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,6 +164,15 @@ impl<T> Probe<T> {
     /// A probe of the type.
     pub const NEW: Self = Probe(PhantomData);
 }
+
+/// A `Result` whose error is one of the standard library's trait.
+pub trait ErrorProbe {
+    /// Returns the view.
+    fn view(&self) -> ErrorView {
+        ErrorView
+    }
+}
+impl<V, E: std::error::Error> ErrorProbe for &&&&Probe<Result<V, E>> {}
 
 /// A `Result` whose error can be displayed.
 pub trait DisplayProbe {
@@ -192,6 +226,8 @@ macro_rules! views {
 }
 
 views! {
+    /// Shows errors by `Display`, with their sources.
+    ErrorView[std::error::Error] => |e| Failure::Error(e);
     /// Shows errors by `Display`.
     DisplayView[fmt::Display] => |e| Failure::Display(e);
     /// Shows errors by `Debug`.

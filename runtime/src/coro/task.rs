@@ -22,7 +22,8 @@ use std::task::{Context, Poll, Waker};
 use super::cancel::Cancelled;
 use super::context;
 use super::deferred::Settle;
-use super::frames::{self, Cancel, Frame, FrameMark};
+use super::frames::{self, Cancel, Frame, FrameKey, FrameMark};
+use super::grace;
 use super::local::Locals;
 use super::outcome::{Outcome, OutcomeView, Panic, explain, panic_message};
 use super::return_value;
@@ -138,6 +139,9 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     /// stage stays borrowed meanwhile: to its destructors the coroutine still runs. A destructor
     /// that panics is logged, and does not end the loop.
     fn end(&self, outcome: Outcome<F::Output>) {
+        if context::with(|context| context.has_graces.get()) {
+            grace::end(self.frame.key);
+        }
         let mut stage = self.stage.borrow_mut();
         let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Finished(outcome)));
         drop(stage);
@@ -148,6 +152,43 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         if let Some(waiter) = self.waiter.take() {
             waiter.wake();
         }
+    }
+
+    /// True if the coroutine, which is being cancelled, is to be resumed with the news; otherwise it is
+    /// over, and dropped.
+    #[cold]
+    #[inline(never)]
+    fn is_to_be_told(&self) -> bool {
+        let cancel = &self.frame.wanted.cancel;
+        if cancel.get() == Cancel::Late {
+            self.drop_late();
+        }
+        // Asked again if it cannot be told; a further call meanwhile asks anew.
+        let is_asked = cancel.get() == Cancel::Asked;
+        if is_asked {
+            cancel.set(Cancel::No);
+        }
+        is_asked
+    }
+
+    /// Drops the coroutine where it stands, as it did not end in the time that its cancellation gave
+    /// it.
+    fn drop_late(&self) {
+        let (place, _) = self.frame.place();
+        let coroutine = place.coroutine;
+        let time = grace::end(self.frame.key).unwrap_or_default();
+        match place.at {
+            Some(at) => {
+                tracing::warn!(target: "squall", "coroutine {coroutine} was cancelled, and has not ended in {time:?}; it is dropped at its yield at {at}: {}", at.expression);
+            }
+            None => {
+                tracing::warn!(target: "squall", "coroutine {coroutine} was cancelled, and has not ended in {time:?}; it is dropped before its first yield");
+            }
+        }
+        let outer_failure = context::with(|context| context.take_failure());
+        self.locals.clear();
+        self.finish(Err(Box::new(Cancelled)), place);
+        context::with(|context| context.set_failure(outer_failure));
     }
 
     /// Takes the outcome: `None` while the coroutine runs, and inside if it was taken before.
@@ -183,6 +224,8 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
         let name = self.frame.coroutine.name;
         match &outcome.value {
             Ok(_) if self.frame.wanted.silenced.get() => {}
+            // As was wished; see below.
+            Ok(_) if self.frame.wanted.cancel.get() == Cancel::Done => {}
             Ok(value) => {
                 if let Some(failure) = self.view.failure(value) {
                     tracing::error!(target: "squall", "error in coroutine `{name}` was never retrieved: {failure}\n{traceback}");
@@ -205,10 +248,9 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             self.frame.wanted.resume.set(true);
             return false;
         }
-        let cancel = self.frame.wanted.cancel.get() == Cancel::Asked;
-        if cancel {
-            // Asked again if it cannot be told; a further call meanwhile asks anew.
-            self.frame.wanted.cancel.set(Cancel::No);
+        let cancel = self.frame.wanted.cancel.get() != Cancel::No;
+        if cancel && !self.is_to_be_told() {
+            return true;
         }
         let (entered, outer_failure, outer_cancelling) = context::with(|context| {
             let outer_cancelling = context.cancelling.replace(cancel);
@@ -224,7 +266,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Resume for Task<F, V> {
             self.locals.exchange(context);
             let untold = context.cancelling.replace(outer_cancelling);
             let shielded = context.shielded.replace(false);
-            if cancel && (untold || shielded) {
+            if cancel && (untold || shielded) && self.frame.wanted.cancel.get() == Cancel::No {
                 self.frame.wanted.cancel.set(Cancel::Asked);
             }
             context.leave(entered)
@@ -299,13 +341,26 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Settle<F::Output> for Task<
         if self.is_done() {
             return false;
         }
-        self.frame.wanted.cancel.set(Cancel::Asked);
+        if self.frame.wanted.cancel.get() != Cancel::Late {
+            self.frame.wanted.cancel.set(Cancel::Asked);
+        }
         frames::wake(self.frame.key);
         true
     }
 
     fn is_cancelled(&self) -> bool {
         self.frame.wanted.cancel.get() == Cancel::Done
+    }
+
+    fn coroutine(&self) -> Option<FrameKey> {
+        Some(self.frame.key)
+    }
+
+    fn expire(&self) {
+        if !self.is_done() {
+            self.frame.wanted.cancel.set(Cancel::Late);
+            frames::wake(self.frame.key);
+        }
     }
 
     fn is_before(&self, mark: FrameMark) -> bool {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::tick::Tick;
 
+use super::context;
+
 /// What a coroutine waits for.
 ///
 /// Each future of this crate notes it when it is pending; of a foreign one nothing is known.
@@ -25,8 +27,15 @@ pub enum WaitsFor {
     Bytes,
     /// Room in a stream in memory.
     Room,
-    /// The children of a list, map or array.
+    /// The children of a list, map, array or tuple.
     Children {
+        /// Those that are done.
+        done: u32,
+        /// All of them.
+        total: u32,
+    },
+    /// The same, where some do not say what they wait for.
+    MixedChildren {
         /// Those that are done.
         done: u32,
         /// All of them.
@@ -36,12 +45,76 @@ pub enum WaitsFor {
     Coroutine(u64),
     /// A promise to be settled.
     Promise,
-    /// An item of a queue.
-    QueueItem,
-    /// A permit of a semaphore, or a lock.
+    /// An item of a queue, which is empty.
+    QueueItem {
+        /// How many items the queue holds; 0 means no limit.
+        bound: u32,
+    },
+    /// A place in a queue, which is full.
+    QueuePlace {
+        /// How many items the queue holds.
+        bound: u32,
+    },
+    /// All work of a queue to be done.
+    QueueWork,
+    /// A lock, by a number that it has while it is waited for; see
+    /// [`LiveCoroutine::holder_id`](crate::LiveCoroutine::holder_id).
+    Lock(u32),
+    /// A permit of a semaphore.
     Permit,
     /// An event to be set, or a condition to be notified.
     Event,
+}
+
+impl WaitsFor {
+    /// True if it ends by what coroutines and callbacks of this thread do, and by nothing else.
+    pub(crate) fn is_of_the_thread(self) -> bool {
+        match self {
+            WaitsFor::Children { .. }
+            | WaitsFor::Coroutine(_)
+            | WaitsFor::Promise
+            | WaitsFor::QueueItem { .. }
+            | WaitsFor::QueuePlace { .. }
+            | WaitsFor::QueueWork
+            | WaitsFor::Lock(_)
+            | WaitsFor::Permit
+            | WaitsFor::Bytes
+            | WaitsFor::Room
+            | WaitsFor::Event => true,
+            WaitsFor::Unknown
+            | WaitsFor::MixedChildren { .. }
+            | WaitsFor::Turn
+            | WaitsFor::Time(_)
+            | WaitsFor::Readable(_)
+            | WaitsFor::Writable(_) => false,
+        }
+    }
+}
+
+/// What several that are waited for together wait for.
+#[derive(Debug, Default)]
+pub(crate) struct ManyWaits {
+    /// True once one of them was pending without saying why.
+    is_mixed: bool,
+}
+
+impl ManyWaits {
+    /// Takes what the one that was polled last noted, which is pending.
+    #[inline]
+    pub(crate) fn add(&mut self) {
+        let noted = context::with(|context| context.waits.replace(WaitsFor::Unknown));
+        self.is_mixed |= matches!(noted, WaitsFor::Unknown | WaitsFor::MixedChildren { .. });
+    }
+
+    /// Notes what is waited for together.
+    #[inline]
+    pub(crate) fn note(&self, done: u32, total: u32) {
+        context::waits_for(if self.is_mixed {
+            WaitsFor::MixedChildren { done, total }
+        } else {
+            WaitsFor::Children { done, total }
+        });
+    }
 }
 
 impl fmt::Display for WaitsFor {
@@ -54,12 +127,33 @@ impl fmt::Display for WaitsFor {
             WaitsFor::Writable(fd) => write!(f, "descriptor {fd} to be writable"),
             WaitsFor::Bytes => f.write_str("bytes of a stream in memory"),
             WaitsFor::Room => f.write_str("room in a stream in memory"),
-            WaitsFor::Children { done, total } => write!(f, "children, {done} of {total} are done"),
+            WaitsFor::Children { done, total } | WaitsFor::MixedChildren { done, total } => {
+                write!(f, "children, {done} of {total} are done")
+            }
             WaitsFor::Coroutine(_) => f.write_str("a coroutine"),
             WaitsFor::Promise => f.write_str("a promise"),
-            WaitsFor::QueueItem => f.write_str("an item of a queue"),
-            WaitsFor::Permit => f.write_str("a lock or a permit"),
+            WaitsFor::QueueItem { bound: 0 } => f.write_str("an item of an empty queue"),
+            WaitsFor::QueueItem { bound } => {
+                write!(f, "an item of an empty queue that holds {bound}")
+            }
+            WaitsFor::QueuePlace { bound } => {
+                write!(f, "a place in a full queue that holds {bound}")
+            }
+            WaitsFor::QueueWork => f.write_str("the work of a queue to be done"),
+            WaitsFor::Lock(_) => f.write_str("a lock"),
+            WaitsFor::Permit => f.write_str("a permit"),
             WaitsFor::Event => f.write_str("an event or a condition"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::WaitsFor;
+
+    // Each live coroutine has one.
+    #[test]
+    fn it_stays_small() {
+        assert_eq!(size_of::<WaitsFor>(), 16);
     }
 }

@@ -1,6 +1,6 @@
 //! The tree of the living, as text.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::coro::context;
@@ -10,8 +10,8 @@ use crate::coro::waits::WaitsFor;
 
 /// Returns the tree of all coroutines of this thread that are alive.
 ///
-/// Each stands under the one that started it, with the yield where it stands, what it waits for, for
-/// how long, and how often it was resumed. Siblings that are alike in name, place and kind of wait are
+/// Each stands under the one that started it, with the yield where it stands, what it waits for (and
+/// who holds it, if that is a lock), for how long, and how often it was resumed. Siblings that are alike in name, place and kind of wait are
 /// counted rather than repeated. Nothing is polled, and no coroutine notices.
 ///
 /// A program under [`#[squall::main]`](macro@crate::main) prints it when it gets `SIGUSR2`.
@@ -52,14 +52,35 @@ impl Dump {
         self.coroutines.len()
     }
 
+    /// What each waits for.
+    pub(crate) fn waits(&self) -> impl Iterator<Item = WaitsFor> {
+        self.coroutines.iter().map(LiveCoroutine::waits_for)
+    }
+
     /// True if no coroutine is alive.
     pub fn is_empty(&self) -> bool {
         self.coroutines.is_empty()
     }
 }
 
-/// Coroutines by the one that started them.
-type Families<'a> = HashMap<Option<u64>, Vec<&'a LiveCoroutine>>;
+/// The coroutines of a dump by their numbers.
+struct Index<'a> {
+    by_id: HashMap<u64, &'a LiveCoroutine>,
+    /// By the one that started them.
+    families: HashMap<Option<u64>, Vec<&'a LiveCoroutine>>,
+}
+
+impl<'a> Index<'a> {
+    fn of(coroutines: &'a [LiveCoroutine]) -> Self {
+        let by_id: HashMap<u64, _> = coroutines.iter().map(|one| (one.id(), one)).collect();
+        let mut families: HashMap<_, Vec<_>> = HashMap::new();
+        for one in coroutines {
+            let parent = one.parent_id().filter(|id| by_id.contains_key(id));
+            families.entry(parent).or_default().push(one);
+        }
+        Index { by_id, families }
+    }
+}
 
 impl fmt::Display for Dump {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,51 +89,70 @@ impl fmt::Display for Dump {
             1 => f.write_str("1 coroutine is alive")?,
             n => write!(f, "{n} coroutines are alive")?,
         }
-        let ids: HashSet<u64> = self.coroutines.iter().map(LiveCoroutine::id).collect();
-        let mut families = Families::new();
-        for one in &self.coroutines {
-            let parent = one.parent_id().filter(|id| ids.contains(id));
-            families.entry(parent).or_default().push(one);
-        }
-        self.fmt_family(None, &families, 1, f)
-    }
-}
-
-impl Dump {
-    fn fmt_family(
-        &self,
-        parent: Option<u64>,
-        families: &Families<'_>,
-        depth: usize,
-        f: &mut fmt::Formatter<'_>,
-    ) -> fmt::Result {
-        let members = families.get(&parent).map_or(&[][..], Vec::as_slice);
-        // Those without children are counted by what they have in common.
-        let mut alike: BTreeMap<Alike<'_>, Vec<&LiveCoroutine>> = BTreeMap::new();
-        let (leaves, trees): (Vec<&LiveCoroutine>, Vec<_>) =
-            (members.iter()).partition(|one| !families.contains_key(&Some(one.id())));
-        for leaf in leaves {
-            alike.entry(Alike::of(leaf)).or_default().push(leaf);
-        }
-        for one in trees {
-            self.fmt_one(one, 1, depth, f)?;
-            self.fmt_family(Some(one.id()), families, depth + 1, f)?;
-        }
-        for group in alike.values() {
-            self.fmt_one(group[0], group.len(), depth, f)?;
+        let index = Index::of(&self.coroutines);
+        // What is left to show, the next one last: a chain of coroutines may be deeper than the stack.
+        let mut open = Vec::new();
+        index.open_family(None, 1, &mut open);
+        while let Some(entry) = open.pop() {
+            self.fmt_one(&entry, &index, f)?;
+            index.open_family(Some(entry.one.id()), entry.depth + 1, &mut open);
         }
         Ok(())
     }
+}
 
+/// One line of a dump.
+struct Entry<'a> {
+    one: &'a LiveCoroutine,
+    /// How many there are like it.
+    count: usize,
+    /// How many it is under, and itself.
+    depth: usize,
+}
+
+impl<'a> Index<'a> {
+    /// Adds the children of a coroutine, the first one last.
+    fn open_family(&self, parent: Option<u64>, depth: usize, open: &mut Vec<Entry<'a>>) {
+        let Some(members) = self.families.get(&parent) else {
+            return;
+        };
+        // Those without children are counted by what they have in common, and come after the others.
+        let mut alike: BTreeMap<Alike<'_>, (&LiveCoroutine, usize)> = BTreeMap::new();
+        let mut trees = Vec::new();
+        for one in members {
+            if self.families.contains_key(&Some(one.id())) {
+                trees.push(*one);
+            } else {
+                alike.entry(Alike::of(one)).or_insert((one, 0)).1 += 1;
+            }
+        }
+        let trees = trees.into_iter().map(|one| (one, 1));
+        let all: Vec<_> = trees.chain(alike.into_values()).collect();
+        open.extend(
+            all.into_iter()
+                .rev()
+                .map(|(one, count)| Entry { one, count, depth }),
+        );
+    }
+}
+
+/// From how deep on lines are not indented any more, but say how deep they are.
+const DEEPEST: usize = 32;
+
+impl Dump {
     fn fmt_one(
         &self,
-        one: &LiveCoroutine,
-        count: usize,
-        depth: usize,
+        entry: &Entry<'_>,
+        index: &Index<'_>,
         f: &mut fmt::Formatter<'_>,
     ) -> fmt::Result {
+        let &Entry { one, count, depth } = entry;
         let coroutine = one.coroutine();
-        write!(f, "\n{:indent$}{}", "", coroutine.name, indent = 2 * depth)?;
+        write!(f, "\n{:indent$}", "", indent = 2 * depth.min(DEEPEST))?;
+        if depth > DEEPEST {
+            write!(f, "({depth} deep) ")?;
+        }
+        f.write_str(coroutine.name)?;
         if count > 1 {
             write!(f, " × {count}")?;
         }
@@ -121,6 +161,12 @@ impl Dump {
         };
         write!(f, " at {at}: {}", at.expression)?;
         write!(f, "; waits for {}", one.waits_for())?;
+        if let Some(holder) = one.holder_id() {
+            match index.by_id.get(&holder) {
+                Some(holder) => write!(f, ", held by {holder}")?,
+                None => f.write_str(", taken by a coroutine that has ended")?,
+            }
+        }
         if let (WaitsFor::Time(deadline), Some(now), 1) = (one.waits_for(), self.now, count) {
             write!(f, " in {:.1?}", deadline.saturating_duration_since(now))?;
         }
@@ -149,6 +195,8 @@ struct Alike<'a> {
     name: &'a str,
     at: Option<(&'a str, u32, u32)>,
     kind: u8,
+    /// The lock, if it is one.
+    lock: u32,
 }
 
 impl Alike<'_> {
@@ -159,19 +207,26 @@ impl Alike<'_> {
             WaitsFor::Time(_) => 2,
             WaitsFor::Readable(_) => 3,
             WaitsFor::Writable(_) => 4,
-            WaitsFor::Bytes => 11,
-            WaitsFor::Room => 12,
-            WaitsFor::Children { .. } => 5,
+            WaitsFor::Bytes => 14,
+            WaitsFor::Room => 15,
+            WaitsFor::Children { .. } | WaitsFor::MixedChildren { .. } => 5,
             WaitsFor::Coroutine(_) => 6,
             WaitsFor::Promise => 7,
-            WaitsFor::QueueItem => 8,
-            WaitsFor::Permit => 9,
-            WaitsFor::Event => 10,
+            WaitsFor::QueueItem { .. } => 8,
+            WaitsFor::QueuePlace { .. } => 9,
+            WaitsFor::QueueWork => 10,
+            WaitsFor::Lock(_) => 11,
+            WaitsFor::Permit => 12,
+            WaitsFor::Event => 13,
         };
         Alike {
             name: one.coroutine().name,
             at: one.at().map(|at| (at.file, at.line, at.column)),
             kind,
+            lock: match one.waits_for() {
+                WaitsFor::Lock(number) => number,
+                _ => 0,
+            },
         }
     }
 }

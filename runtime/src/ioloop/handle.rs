@@ -59,6 +59,10 @@ impl Handle {
         self.inbox.mailbox().is_closed()
     }
 
+    pub(super) fn inbox(&self) -> &Arc<Inbox> {
+        &self.inbox
+    }
+
     /// True if both reach the same loop.
     pub(super) fn is_same(&self, other: &Handle) -> bool {
         Arc::ptr_eq(&self.inbox, &other.inbox)
@@ -82,6 +86,9 @@ pub(super) struct Inbox {
     mailbox: Mailbox<Message>,
     /// Set when a signal callback was triggered.
     has_signals: AtomicBool,
+    /// Set when another thread was given a handle that cannot be counted, as it may get one again at
+    /// any time: that of the main loop.
+    was_given_out: AtomicBool,
     waker: mio::Waker,
 }
 
@@ -94,6 +101,16 @@ impl Inbox {
             // It fails only if the descriptor is gone; in a signal handler nobody can be told.
             let _ = self.waker.wake();
         }
+    }
+
+    /// Notes that another thread may get a handle at any time.
+    pub(super) fn give_out(&self) {
+        self.was_given_out.store(true, Ordering::Relaxed);
+    }
+
+    /// True if another thread may get a handle at any time.
+    pub(super) fn was_given_out(&self) -> bool {
+        self.was_given_out.load(Ordering::Relaxed)
     }
 
     /// True if a signal callback was triggered since the last call.
@@ -128,6 +145,7 @@ pub(super) fn register(waker: mio::Waker) -> Result<(u16, Arc<Inbox>)> {
     let inbox = Arc::new(Inbox {
         mailbox: Mailbox::new(),
         has_signals: AtomicBool::new(false),
+        was_given_out: AtomicBool::new(false),
         waker,
     });
     let mut loops = LOOPS.write().unwrap_or_else(PoisonError::into_inner);

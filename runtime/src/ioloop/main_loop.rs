@@ -12,8 +12,9 @@
 //! | `IOLoop.clear_instance()` | [`IoLoop::clear_instance`] |
 
 use std::cell::RefCell;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::handle::Inbox;
 use super::{Handle, IoLoop, WeakLoop};
 
 static MAIN: Mutex<Option<Handle>> = Mutex::new(None);
@@ -26,6 +27,17 @@ thread_local! {
 fn main_slot() -> MutexGuard<'static, Option<Handle>> {
     // Nothing panics while it is locked.
     MAIN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn main_handle() -> Option<Handle> {
+    main_slot().clone().filter(|main| !main.is_closed())
+}
+
+/// True if it is the inbox of the main loop, which the process holds a handle of.
+pub(super) fn is_main(inbox: &Arc<Inbox>) -> bool {
+    let main = main_slot();
+    main.as_ref()
+        .is_some_and(|main| Arc::ptr_eq(main.inbox(), inbox))
 }
 
 impl IoLoop {
@@ -60,7 +72,7 @@ impl IoLoop {
     ///
     /// Unlike Tornado's `instance` it makes none; see [`current`](Self::current) for that.
     pub fn instance() -> Option<IoLoop> {
-        let main = Self::main_handle()?;
+        let main = main_handle()?;
         let here = INSTALLED.with_borrow(|installed| installed.as_ref()?.upgrade())?;
         here.handle().is_same(&main).then_some(here)
     }
@@ -68,12 +80,15 @@ impl IoLoop {
     /// Returns the way to the main loop from any thread; none if none is installed, or if it is
     /// closed.
     pub fn main_handle() -> Option<Handle> {
-        main_slot().clone().filter(|main| !main.is_closed())
+        let main = main_handle()?;
+        // Whoever asked once may ask again.
+        main.inbox().give_out();
+        Some(main)
     }
 
     /// True if there is a main loop: Tornado's `initialized`.
     pub fn initialized() -> bool {
-        Self::main_handle().is_some()
+        main_handle().is_some()
     }
 
     /// Makes the process have no main loop; the loop itself goes on. Harmless when there is none.

@@ -15,12 +15,28 @@ mod add_future;
 pub(crate) mod callback;
 mod child_exit;
 mod clock;
+mod deadlock;
 mod event_log;
 mod handle;
 mod handlers;
 pub(crate) mod leftovers;
 mod mailbox;
 mod main_loop;
+#[cfg(all(
+    feature = "native-stack",
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod native_stack;
+#[cfg(not(all(
+    feature = "native-stack",
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+#[path = "no_native_stack.rs"]
+mod native_stack;
 mod periodic;
 mod profiling;
 pub(crate) mod ready;
@@ -30,6 +46,7 @@ mod signals;
 pub(crate) mod simulation;
 mod sleep;
 pub(crate) mod sources;
+mod stack_frame;
 pub(crate) mod timers;
 mod tokio_context;
 mod turn;
@@ -54,6 +71,7 @@ pub use periodic::PeriodicCallback;
 pub use signals::{SignalCallback, Signals, on_signal};
 pub(crate) use sleep::turn_until;
 pub use sleep::{Sleep, sleep, sleep_until};
+pub use stack_frame::StackFrame;
 pub use timers::Timeout;
 pub use watchdog::{Blocked, BlockingAction};
 
@@ -65,6 +83,7 @@ use crate::error::{Error, Result};
 use crate::inspect;
 use callback::{Callback, ErrorHook};
 use clock::Clock;
+use deadlock::Deadlock;
 use handle::Inbox;
 use handlers::Handlers;
 use profiling::Profiler;
@@ -133,8 +152,7 @@ struct Core {
     root_woken: Cell<bool>,
     /// Sources that are there for the loop's own sake, such as that of `SIGUSR2`.
     background_sources: Cell<usize>,
-    /// True once it was logged that nothing here can wake the loop any more.
-    told_deadlock: Cell<bool>,
+    deadlock: Deadlock,
     /// Coroutines resumed since the last poll; bounds how long I/O and timers are left waiting.
     resumes: Cell<u32>,
     /// True while resumes are measured or watched.
@@ -202,7 +220,7 @@ impl IoLoop {
             closed: Cell::new(false),
             root_woken: Cell::new(false),
             background_sources: Cell::new(0),
-            told_deadlock: Cell::new(false),
+            deadlock: Deadlock::default(),
             resumes: Cell::new(0),
             is_observed: Cell::new(false),
             profiler: Profiler::default(),

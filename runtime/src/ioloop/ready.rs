@@ -147,6 +147,16 @@ impl Ready {
         }
     }
 
+    /// How many slots have what is neither a coroutine nor a list's relay.
+    pub(super) fn others(&self) -> usize {
+        let slots = self.slots.borrow();
+        let is_other = |slot: &Slot| match slot {
+            Slot::Runnable { .. } => slot.frame().is_none(),
+            Slot::Relay(_) => false,
+        };
+        slots.iter().filter(|(_, slot)| is_other(slot)).count()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.queue.borrow().len()
     }

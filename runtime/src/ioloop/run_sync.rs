@@ -11,6 +11,7 @@ use super::{IoLoop, Running, WeakLoop};
 use crate::coro::cancel::cancelling;
 use crate::coro::context;
 use crate::coro::task::Resume;
+use crate::coro::waits::WaitsFor;
 use crate::error::{Error, Result};
 
 impl IoLoop {
@@ -104,6 +105,7 @@ impl IoLoop {
         let _slot = scope_guard(|| {
             self.core.root_woken.set(false);
             self.core.ready.remove(slot);
+            self.core.deadlock.root.set(None);
         });
         let waker = self.waker(slot);
         let mut cx = Context::from_waker(&waker);
@@ -120,7 +122,10 @@ impl IoLoop {
         self.core.root_woken.set(true);
         loop {
             if self.core.root_woken.take() {
-                context::with(|context| context.refill());
+                context::with(|context| {
+                    context.refill();
+                    context.waits.set(WaitsFor::Unknown);
+                });
                 let waiting = future
                     .as_mut()
                     .as_pin_mut()
@@ -131,6 +136,8 @@ impl IoLoop {
                     drop(running);
                     return Ok(value);
                 }
+                let waits = context::with(|context| context.waits.get());
+                self.core.deadlock.root.set(Some(waits));
                 if let Some(timeout) = timeout.filter(|_| late.get()) {
                     cancelling(|| future.set(None));
                     if !self.core.ready.is_empty() && !self.core.closed.get() {

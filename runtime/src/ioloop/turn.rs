@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::IoLoop;
+use super::deadlock::PATIENCE;
 use super::handle::Message;
 use super::sources::Dispatch;
 use super::timers::Action;
@@ -160,6 +161,9 @@ impl IoLoop {
             self.core.poll.borrow_mut().poll(&mut events, timeout)
         });
         self.core.inbox.mailbox().awake();
+        if events.is_empty() && timeout == Some(PATIENCE) {
+            self.core.deadlock.is_impatient.set(true);
+        }
         self.show_work();
         self.begin_turn();
         self.set_turn_time();
@@ -191,15 +195,13 @@ impl IoLoop {
         }
         let deadline = core.timers.borrow_mut().next_deadline();
         let Some(deadline) = deadline else {
-            self.look_for_deadlock();
+            let patience = self.look_for_deadlock();
             // Whoever takes the log may have given the loop something to do.
             let idle = !self.has_runnable()
                 && core.callbacks.borrow().is_empty()
                 && core.timers.borrow_mut().next_deadline().is_none();
-            if idle && self.is_stuck() {
-                return Some(self.patience());
-            }
-            return Some((!idle).then_some(Duration::ZERO));
+            let patience = self.patience().filter(|_| self.is_stuck()).or(patience);
+            return Some(if idle { patience } else { Some(Duration::ZERO) });
         };
         let wait = deadline.saturating_duration_since(self.time().into());
         if !core.clock.is_virtual() {
@@ -222,20 +224,6 @@ impl IoLoop {
             && core.sources.borrow().descriptors() == core.background_sources.get()
             && core.replies.borrow().is_empty()
             && !core.inbox.mailbox().has_mail()
-    }
-
-    /// Logs, once, that coroutines wait although nothing of this loop can wake it any more.
-    fn look_for_deadlock(&self) {
-        let core = &self.core;
-        let has_sources = core.sources.borrow().descriptors() > core.background_sources.get();
-        if has_sources || !core.replies.borrow().is_empty() || core.told_deadlock.get() {
-            return;
-        }
-        let dump = inspect::dump();
-        if !dump.is_empty() {
-            core.told_deadlock.set(true);
-            tracing::warn!(target: "squall", "nothing can run, and there is no timer, descriptor or answer to wait for: only another thread can wake these coroutines now\n{dump}");
-        }
     }
 
     /// Moves a virtual clock to the next deadline, unless something can run before it.

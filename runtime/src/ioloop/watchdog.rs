@@ -5,8 +5,8 @@
 //! when the first loop is watched, and ends when none is. A loop that is found at work in the same
 //! turn for longer than its threshold is blocked, and told of once a turn.
 //!
-//! What it does not do: it never interrupts the loop's thread, so there is no native stack. For that
-//! `gdb -p` or `perf` look at the thread which the message names.
+//! A blocked thread is then asked for its [native stack](super::native_stack), by a signal: that is
+//! the one time that it is interrupted.
 
 use std::cell::Cell;
 use std::fmt;
@@ -17,10 +17,14 @@ use std::time::{Duration, Instant};
 
 use super::IoLoop;
 use super::clock::real_now;
+use super::native_stack::{self, ThreadId};
+use super::stack_frame::StackFrame;
 use crate::coro::beacon::Beacon;
 use crate::coro::context;
+use crate::coro::lineage::{Lineage, LineageEnd};
 use crate::coro::outcome::panic_message;
 use crate::coro::site::{CoroutineSite, YieldSite};
+use crate::coro::traceback::TraceFrame;
 use crate::error::{Error, Result};
 
 /// The threshold of debug builds.
@@ -34,19 +38,45 @@ const LOOKS: u32 = 4;
 pub struct Blocked {
     thread: Arc<str>,
     duration: Duration,
-    coroutine: Option<&'static CoroutineSite>,
-    at: Option<&'static YieldSite>,
+    /// The coroutine that runs, then the one that started it, and so on.
+    lineage: Lineage,
+    /// Or why there is none.
+    stack: Result<Arc<[StackFrame]>, &'static str>,
 }
 
 impl Blocked {
     /// Returns the coroutine that runs; none if a callback or a handler does.
     pub fn coroutine(&self) -> Option<&'static CoroutineSite> {
-        self.coroutine
+        self.lineage.places[0].map(|place| place.coroutine)
     }
 
     /// Returns the yield that the coroutine was last resumed from; none if it has just been started.
     pub fn resumed_from(&self) -> Option<&'static YieldSite> {
-        self.at
+        self.lineage.places[0].and_then(|place| place.at)
+    }
+
+    /// Returns the coroutine that started the one that runs, the one that started that, and so on;
+    /// each with the yield that it was last suspended at.
+    ///
+    /// It ends at one that was started by a callback, at one that is gone, and after seven.
+    pub fn started_by(&self) -> impl Iterator<Item = TraceFrame> {
+        self.lineage.places.iter().skip(1).copied().flatten()
+    }
+
+    /// Returns the calls on the loop's stack, from the one that blocks up to the loop's turn.
+    ///
+    /// The 64 innermost at most. The loop's thread was interrupted for it by a `SIGURG`.
+    ///
+    /// # Errors
+    ///
+    /// With the reason if there is none: the crate's feature `native-stack` is off, the system is not
+    /// Linux with glibc 2.35 or later on x86_64 or aarch64, the program handles `SIGURG` itself, or
+    /// the thread did not answer within 500 ms, as it blocks the signal.
+    pub fn stack(&self) -> Result<&[StackFrame], &'static str> {
+        match &self.stack {
+            Ok(stack) => Ok(stack),
+            Err(reason) => Err(reason),
+        }
     }
 
     /// Returns for how long the loop has not polled, at least.
@@ -74,16 +104,35 @@ impl fmt::Display for Blocked {
             f,
             "the loop of thread `{thread}` is blocked, for {duration:.0?} already, by "
         )?;
-        match (self.coroutine, self.at) {
-            (None, _) => f.write_str("a callback or handler"),
+        match (self.coroutine(), self.resumed_from()) {
+            (None, _) => f.write_str("a callback or handler")?,
             (Some(coroutine), None) => {
-                write!(f, "coroutine {coroutine}\n    in its first run")
+                write!(f, "coroutine {coroutine}\n    in its first run")?;
             }
             (Some(coroutine), Some(at)) => write!(
                 f,
                 "coroutine {coroutine}\n    resumed from the yield at {at}: {}",
                 at.expression
-            ),
+            )?,
+        }
+        for TraceFrame { coroutine, at } in self.started_by() {
+            write!(f, "\n  started by {coroutine}")?;
+            match at {
+                Some(at) => write!(f, "\n    last suspended at {at}: {}", at.expression)?,
+                None => f.write_str("\n    in its first run")?,
+            }
+        }
+        match self.lineage.end {
+            LineageEnd::Root => {}
+            LineageEnd::Gone => f.write_str("\n  started by a coroutine that has ended")?,
+            LineageEnd::Deeper => f.write_str("\n  and so on")?,
+        }
+        match &self.stack {
+            Ok(stack) => {
+                f.write_str("\n  native stack (innermost first):")?;
+                (stack.iter()).try_for_each(|frame| write!(f, "\n    {frame}"))
+            }
+            Err(reason) => write!(f, "\n  no native stack: {reason}"),
         }
     }
 }
@@ -131,8 +180,9 @@ impl fmt::Debug for BlockingAction {
 impl IoLoop {
     /// Logs a warning when the loop has not polled for `threshold`; `None` switches that off.
     ///
-    /// The warning says which coroutine runs, where it is defined, and from which yield it was last
-    /// resumed. Another thread writes it while the loop is still blocked, once a turn, within a
+    /// The warning says which coroutine runs, where it is defined, from which yield it was last
+    /// resumed, and who started it; and it shows the native stack of the loop's thread, for which that
+    /// is interrupted once ([`Blocked::stack`]). Another thread writes it while the loop is still blocked, once a turn, within a
     /// quarter of the threshold: so a `tracing` subscriber of the loop's thread alone does not get it.
     ///
     /// In debug builds it is on, at 100 ms. On a loop with a virtual clock it is always off. The later
@@ -161,7 +211,7 @@ impl IoLoop {
 
     /// As [`set_blocking_log_threshold`](Self::set_blocking_log_threshold), but does `action`.
     ///
-    /// Tornado's sends a signal to the process; here another thread acts, and nothing is interrupted.
+    /// Tornado's sends a signal to the process; here another thread acts.
     ///
     /// # Errors
     ///
@@ -267,7 +317,7 @@ impl Watch {
             }
         });
         beacon.rest();
-        beacon.show(None, None);
+        beacon.show(&Lineage::default());
         let mut watched = lock();
         watched.loops.retain(|one| !ptr::eq(one.beacon, beacon));
         watched.spare.push(beacon);
@@ -286,6 +336,7 @@ struct Watched {
 struct WatchedLoop {
     beacon: &'static Beacon,
     thread: Arc<str>,
+    thread_id: ThreadId,
     threshold: Duration,
     action: BlockingAction,
     /// The phase that was found last, when first, and whether it was told of.
@@ -310,6 +361,7 @@ fn lock() -> MutexGuard<'static, Watched> {
 
 /// Adds a loop of this thread to those that are watched.
 fn begin(threshold: Duration, action: BlockingAction) -> Result<&'static Beacon> {
+    native_stack::prepare();
     let mut watched = lock();
     if !watched.has_thread {
         let builder = std::thread::Builder::new().name("squall-watchdog".to_owned());
@@ -321,6 +373,7 @@ fn begin(threshold: Duration, action: BlockingAction) -> Result<&'static Beacon>
     watched.loops.push(WatchedLoop {
         beacon,
         thread: std::thread::current().name().unwrap_or("?").into(),
+        thread_id: ThreadId::current(),
         threshold,
         action,
         phase: beacon.phase(),
@@ -337,12 +390,10 @@ fn watch() {
     loop {
         let now = real_now();
         let found = (watched.loops.iter_mut()).filter_map(|one| one.look(now));
-        let found: Vec<(BlockingAction, Blocked)> = found.collect();
+        let found: Vec<Found> = found.collect();
         if !found.is_empty() {
             drop(watched);
-            for (action, blocked) in found {
-                act(&action, &blocked);
-            }
+            found.into_iter().for_each(Found::tell);
             watched = lock();
         }
         let Some(shortest) = watched.loops.iter().map(|one| one.threshold).min() else {
@@ -355,17 +406,46 @@ fn watch() {
     }
 }
 
-/// Acts; a panic is logged, and the watch goes on.
-fn act(action: &BlockingAction, blocked: &Blocked) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| action.run(blocked))) {
-        let message = panic_message(&panic);
-        tracing::error!(target: "squall", "panic in the action of a blocking threshold: {message}");
+/// A loop that was found blocked, in the turn of a phase.
+struct Found {
+    beacon: &'static Beacon,
+    phase: u64,
+    thread_id: ThreadId,
+    action: BlockingAction,
+    blocked: Blocked,
+}
+
+impl Found {
+    /// Adds the stack, and acts; a panic is logged, and the watch goes on.
+    fn tell(mut self) {
+        self.blocked.stack = self.stack();
+        let Found {
+            action, blocked, ..
+        } = self;
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| action.run(&blocked))) {
+            let message = panic_message(&panic);
+            tracing::error!(target: "squall", "panic in the action of a blocking threshold: {message}");
+        }
+    }
+
+    fn stack(&self) -> Result<Arc<[StackFrame]>, &'static str> {
+        let watched = lock();
+        // A loop ends its watch under the lock, on its own thread: while the lock is held here, a
+        // thread whose loop is watched and works is not gone.
+        let is_there =
+            |one: &WatchedLoop| ptr::eq(one.beacon, self.beacon) && one.thread_id == self.thread_id;
+        if !watched.loops.iter().any(is_there) || self.beacon.phase() != self.phase {
+            return Err("the loop went on meanwhile");
+        }
+        let asked = native_stack::ask(self.thread_id, self.beacon, self.phase);
+        drop(watched);
+        Ok(asked?.answer()?.into())
     }
 }
 
 impl WatchedLoop {
     /// Looks at the loop; gives what is to be told, once a turn.
-    fn look(&mut self, now: Instant) -> Option<(BlockingAction, Blocked)> {
+    fn look(&mut self, now: Instant) -> Option<Found> {
         let phase = self.beacon.phase();
         if phase != self.phase {
             self.phase = phase;
@@ -376,17 +456,22 @@ impl WatchedLoop {
         if self.told || !Beacon::is_working(phase) || duration < self.threshold {
             return None;
         }
-        let (coroutine, at) = self.beacon.shown();
+        let lineage = self.beacon.shown()?;
         if self.beacon.phase() != phase {
             return None;
         }
         self.told = true;
-        let blocked = Blocked {
-            thread: self.thread.clone(),
-            duration,
-            coroutine,
-            at,
-        };
-        Some((self.action.clone(), blocked))
+        Some(Found {
+            beacon: self.beacon,
+            phase,
+            thread_id: self.thread_id,
+            action: self.action.clone(),
+            blocked: Blocked {
+                thread: self.thread.clone(),
+                duration,
+                lineage,
+                stack: Err("it was not asked for"),
+            },
+        })
     }
 }

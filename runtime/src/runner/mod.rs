@@ -9,6 +9,7 @@
 pub(crate) mod callback;
 pub(crate) mod convert;
 pub(crate) mod entry;
+mod grace;
 pub(crate) mod multi;
 pub(crate) mod policy;
 pub(crate) mod shared;
@@ -25,6 +26,7 @@ use crate::coro::deferred::Deferred;
 use crate::coro::outcome::OutcomeView;
 use crate::coro::site::CoroutineSite;
 use crate::coro::task::{Resume, Task};
+use crate::coro::waits::WaitsFor;
 use crate::ioloop::IoLoop;
 
 /// How much stack coroutines that are started inside one another may take.
@@ -73,6 +75,9 @@ fn launch(io_loop: &IoLoop, runnable: Rc<dyn Resume>) {
     context::with(|context| context.stack.set(outermost));
     if finished {
         io_loop.ready().remove(slot);
+    } else {
+        // What it waits for is not what the one that started it waits for.
+        context::with(|context| context.waits.set(WaitsFor::Unknown));
     }
 }
 

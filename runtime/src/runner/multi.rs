@@ -15,8 +15,7 @@ use std::task::{Context, Poll};
 
 use super::policy::Policy;
 use crate::coro::cancel::cancelling;
-use crate::coro::context;
-use crate::coro::waits::WaitsFor;
+use crate::coro::waits::ManyWaits;
 use crate::ioloop::ready::SlotKey;
 use crate::ioloop::{IoLoop, WeakLoop};
 
@@ -55,6 +54,7 @@ pub struct Wait<W, C, P> {
     waiting: usize,
     relay: Option<Relay>,
     started: bool,
+    waits: ManyWaits,
     _child: PhantomData<W>,
     _pinned: PhantomPinned,
 }
@@ -76,6 +76,7 @@ impl<W, C, P> Wait<W, C, P> {
             waiting: 0,
             relay: None,
             started: false,
+            waits: ManyWaits::default(),
             _child: PhantomData,
             _pinned: PhantomPinned,
         }
@@ -114,8 +115,7 @@ where
         }
         if this.waiting > 0 {
             let total = this.children.slice().len() as u32;
-            let done = total - this.waiting as u32;
-            context::waits_for(WaitsFor::Children { done, total });
+            this.waits.note(total - this.waiting as u32, total);
             return Poll::Pending;
         }
         let Wait {
@@ -150,7 +150,13 @@ where
         for (index, child) in self.children.slice().iter_mut().enumerate() {
             let waker = io_loop.child_waker(slot, index);
             let mut cx = Context::from_waker(&waker);
-            self.waiting -= usize::from(poll_child(child, index, &mut self.policy, &mut cx));
+            self.waiting -= usize::from(poll_child(
+                child,
+                index,
+                &mut self.policy,
+                &mut self.waits,
+                &mut cx,
+            ));
         }
     }
 
@@ -183,7 +189,13 @@ where
             // A waker may outlive its list and wake a later one that is shorter.
             let end = end.min(children.len());
             for (index, child) in children.iter_mut().enumerate().take(end).skip(first) {
-                self.waiting -= usize::from(poll_child(child, index, &mut self.policy, &mut cx));
+                self.waiting -= usize::from(poll_child(
+                    child,
+                    index,
+                    &mut self.policy,
+                    &mut self.waits,
+                    &mut cx,
+                ));
             }
         }
         relay.woken = woken;
@@ -192,7 +204,13 @@ where
 
     fn poll_all(&mut self, cx: &mut Context<'_>) {
         for (index, child) in self.children.slice().iter_mut().enumerate() {
-            self.waiting -= usize::from(poll_child(child, index, &mut self.policy, cx));
+            self.waiting -= usize::from(poll_child(
+                child,
+                index,
+                &mut self.policy,
+                &mut self.waits,
+                cx,
+            ));
         }
     }
 }
@@ -202,6 +220,7 @@ fn poll_child<W, P>(
     child: &mut Child<W, P::Kept>,
     index: usize,
     policy: &mut P,
+    waits: &mut ManyWaits,
     cx: &mut Context<'_>,
 ) -> bool
 where
@@ -215,6 +234,7 @@ where
     // overwritten in place, below.
     let wait = unsafe { Pin::new_unchecked(wait) };
     let Poll::Ready(result) = wait.poll(cx) else {
+        waits.add();
         return false;
     };
     *child = match policy.keep(index, result) {

@@ -9,8 +9,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::coro::cancel::Cancelled;
-use crate::coro::catch::{Plain, catch_panic};
+use crate::coro::catch::{Plain, catch_panic, take_traceback};
+use crate::coro::context;
 use crate::coro::deferred::Deferred;
+use crate::coro::traceback::Traceback;
+use crate::coro::waits::WaitsFor;
 
 /// A result that several coroutines wait for, or one several times: each gets a clone.
 ///
@@ -22,11 +25,14 @@ pub struct Shared<T> {
 enum State<T> {
     Waiting(Vec<Waker>),
     // Shared, as a clone of it may be anything, and is made when nothing is borrowed.
-    Done(Rc<T>),
+    Done(Rc<T>, Way),
     Cancelled,
-    /// The text of the panic that ended it.
-    Panicked(String),
+    /// The text of the panic that ended it, and its way.
+    Panicked(String, Way),
 }
+
+/// The way of a failure through coroutines; who waits goes on with a copy.
+type Way = Option<Box<Traceback>>;
 
 impl<T: Clone + 'static> Deferred<T> {
     /// Returns a future that can be cloned, and yielded any number of times.
@@ -73,9 +79,12 @@ impl<T> Shared<T> {
 fn settle<T: 'static>(deferred: Deferred<T>, shared: Shared<T>) {
     let outcome = catch_panic(deferred.or_cancelled());
     let state = match crate::yield_!(async { Plain(outcome.await) }).0 {
-        Ok(Ok(value)) => State::Done(Rc::new(value)),
+        Ok(Ok(value)) => State::Done(Rc::new(value), take_traceback()),
         Ok(Err(Cancelled)) => State::Cancelled,
-        Err(panic) => State::Panicked(panic.message().to_owned()),
+        Err(panic) => {
+            let way = panic.traceback().cloned().map(Box::new);
+            State::Panicked(panic.message().to_owned(), way)
+        }
     };
     if let State::Waiting(waiters) = shared.state.replace(state) {
         waiters.into_iter().for_each(Waker::wake);
@@ -92,21 +101,34 @@ impl<T: Clone> Future for Shared<T> {
                 if !waiters.iter().any(|waker| waker.will_wake(cx.waker())) {
                     waiters.push(cx.waker().clone());
                 }
+                context::waits_for(WaitsFor::Promise);
                 return Poll::Pending;
             }
-            State::Done(value) => {
-                let value = value.clone();
+            State::Done(value, way) => {
+                let (value, way) = (value.clone(), way.clone());
                 drop(state);
-                return Poll::Ready(T::clone(&value));
+                let value = T::clone(&value);
+                go_on(way);
+                return Poll::Ready(value);
             }
             State::Cancelled => None,
-            State::Panicked(message) => Some(message.clone()),
+            State::Panicked(message, way) => {
+                go_on(way.clone());
+                Some(message.clone())
+            }
         };
         drop(state);
         match message {
             Some(message) => resume_unwind(Box::new(message)),
             None => resume_unwind(Box::new(Cancelled)),
         }
+    }
+}
+
+/// Puts the way of a failure on its way again.
+fn go_on(way: Way) {
+    if way.is_some() {
+        context::with(|context| context.set_failure(way));
     }
 }
 

@@ -12,6 +12,7 @@ use super::multi::{Child, take};
 use super::policy::{FirstError, OnError, Plain, Policy};
 use super::yieldable::{Fallible, Yieldable};
 use crate::coro::cancel::cancelling;
+use crate::coro::waits::ManyWaits;
 
 /// The form of a tuple of the forms `M`.
 #[derive(Debug)]
@@ -22,29 +23,32 @@ pub struct ByTuple<M>(std::marker::PhantomData<M>);
 pub struct TupleWait<C, P> {
     children: C,
     policy: P,
+    waits: ManyWaits,
     _pinned: PhantomPinned,
 }
 
-/// Polls a member; true while it is not done.
+/// Polls a member; 1 while it is not done.
 ///
 /// # Safety
 ///
 /// `child` is inside something pinned and is only ever overwritten in place.
-unsafe fn is_waiting<W: Future, T>(
+unsafe fn poll_member<W: Future, T>(
     child: &mut Child<W, T>,
+    waits: &mut ManyWaits,
     cx: &mut Context<'_>,
     keep: impl FnOnce(W::Output) -> Option<T>,
-) -> bool {
+) -> u32 {
     let Child::Waiting(wait) = child else {
-        return false;
+        return 0;
     };
     // SAFETY: by this function's contract.
     let wait = unsafe { Pin::new_unchecked(wait) };
     let Poll::Ready(result) = wait.poll(cx) else {
-        return true;
+        waits.add();
+        return 1;
     };
     *child = keep(result).map_or(Child::Gone, Child::Done);
-    false
+    0
 }
 
 macro_rules! tuples {
@@ -57,6 +61,7 @@ macro_rules! tuples {
                 TupleWait {
                     children: ($(Child::Waiting(self.$i.wait()),)+),
                     policy: Plain::default(),
+                    waits: ManyWaits::default(),
                     _pinned: PhantomPinned,
                 }
             }
@@ -73,6 +78,7 @@ macro_rules! tuples {
                 TupleWait {
                     children: ($(Child::Waiting(self.$i.try_wait(on_error)),)+),
                     policy: FirstError::new(on_error),
+                    waits: ManyWaits::default(),
                     _pinned: PhantomPinned,
                 }
             }
@@ -84,13 +90,16 @@ macro_rules! tuples {
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
                 // SAFETY: the members are polled in place and overwritten in place.
                 let this = unsafe { self.get_unchecked_mut() };
-                let mut waiting = false;
+                let mut waiting = 0;
+                let waits = &mut this.waits;
                 $(
                     let keep = |result| this.policy.keep($i, result);
                     // SAFETY: `this` is pinned; see above.
-                    waiting |= unsafe { is_waiting(&mut this.children.$i, cx, keep) };
+                    waiting += unsafe { poll_member(&mut this.children.$i, waits, cx, keep) };
                 )+
-                if waiting {
+                if waiting > 0 {
+                    let total = [$($i),+].len() as u32;
+                    this.waits.note(total - waiting, total);
                     return Poll::Pending;
                 }
                 let children = &mut this.children;
@@ -108,20 +117,23 @@ macro_rules! tuples {
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
                 // SAFETY: the members are polled in place and overwritten in place.
                 let this = unsafe { self.get_unchecked_mut() };
-                let mut waiting = false;
+                let mut waiting = 0;
+                let waits = &mut this.waits;
                 let policy = &mut this.policy;
                 $(
                     let keep = |result: Result<$T, Error>| keep_value(policy, $i, result);
                     // SAFETY: `this` is pinned; see above.
-                    waiting |= unsafe { is_waiting(&mut this.children.$i, cx, keep) };
+                    waiting += unsafe { poll_member(&mut this.children.$i, waits, cx, keep) };
                 )+
                 if Policy::<Result<(), Error>>::is_over(policy) {
                     cancelling(|| {
                         $(this.children.$i = Child::Gone;)+
                     });
-                    waiting = false;
+                    waiting = 0;
                 }
-                if waiting {
+                if waiting > 0 {
+                    let total = [$($i),+].len() as u32;
+                    this.waits.note(total - waiting, total);
                     return Poll::Pending;
                 }
                 let children = &mut this.children;

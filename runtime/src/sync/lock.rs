@@ -39,7 +39,7 @@ impl Lock {
     /// Makes a lock that nobody holds.
     pub fn new() -> Lock {
         Lock {
-            semaphore: Semaphore::new(1),
+            semaphore: Semaphore::for_lock(),
         }
     }
 

@@ -222,6 +222,7 @@ fn put<T: 'static, S: Store<T>>(shared: &Shared<T, S>, item: T) -> Put {
         Err(item) => {
             let (promise, put) = Promise::new();
             let mut state = shared.borrow_mut();
+            promise.for_queue_place(state.bound());
             let withdrawn = state.remove_withdrawn();
             let more = remove_gone(&mut state.putters, |(_, put)| put.is_abandoned());
             state.putters.push_back((item, promise));
@@ -319,6 +320,7 @@ fn join<T, S>(shared: &Shared<T, S>) -> Join {
         return Deferred::ready(());
     }
     let (promise, join) = Promise::new();
+    promise.for_queue_work();
     let gone = remove_gone(&mut state.joiners, Promise::is_abandoned);
     state.joiners.push_back(promise);
     drop(state);
@@ -341,6 +343,11 @@ impl<T, S: Store<T>> State<T, S> {
 
     fn is_full(&self) -> bool {
         self.max > 0 && self.items.len() >= self.max
+    }
+
+    /// The limit as it is shown.
+    fn bound(&self) -> u32 {
+        u32::try_from(self.max).unwrap_or(u32::MAX)
     }
 
     /// Counts and numbers an item that enters.
@@ -391,6 +398,9 @@ impl<T, S: Len> State<T, S> {
 trait TakeBack<T> {
     /// Takes back an item that was handed to a `get` that nobody waits for any more.
     fn take_back(&self, item: Item<T>);
+
+    /// Its limit, as it is shown.
+    fn bound(&self) -> u32;
 }
 
 impl<T, S: Store<T>> TakeBack<T> for RefCell<State<T, S>> {
@@ -404,6 +414,10 @@ impl<T, S: Store<T>> TakeBack<T> for RefCell<State<T, S>> {
             }
             None => state.items.put_back(item),
         }
+    }
+
+    fn bound(&self) -> u32 {
+        self.borrow().bound()
     }
 }
 
@@ -431,7 +445,10 @@ impl<T> Future for Get<T> {
         let polled = Pin::new(item).poll(cx);
         match polled {
             Poll::Ready(_) => self.item = None,
-            Poll::Pending => context::waits_for(WaitsFor::QueueItem),
+            Poll::Pending => {
+                let bound = self.queue.bound();
+                context::waits_for(WaitsFor::QueueItem { bound });
+            }
         }
         polled.map(|item| item.value)
     }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use super::line::{Call, Line, Ticket};
 use crate::coro::context;
+use crate::coro::frames::FrameKey;
+use crate::coro::holders::HolderEntry;
 use crate::coro::waits::WaitsFor;
 use crate::error::{Error, Result};
 
@@ -45,16 +47,66 @@ struct Core {
     /// Invariant: none are free while somebody waits.
     free: usize,
     line: Line,
+    /// Of a lock, whose one permit is held by one.
+    holder: Option<Holder>,
+}
+
+/// Who holds a lock.
+struct Holder {
+    /// The coroutine that took it; `NONE` outside of coroutines, and while it is handed on. What it
+    /// was last while nobody holds it.
+    frame: FrameKey,
+    /// There once somebody waited.
+    entry: Option<HolderEntry>,
+}
+
+impl Holder {
+    #[inline]
+    fn set(&mut self, frame: FrameKey) {
+        self.frame = frame;
+        if let Some(entry) = &self.entry {
+            entry.set(frame);
+        }
+    }
+
+    /// What it is that is waited for.
+    fn wait(&mut self) -> WaitsFor {
+        let frame = self.frame;
+        let entry = self.entry.get_or_insert_with(|| HolderEntry::new(frame));
+        entry.wait()
+    }
+}
+
+impl Core {
+    /// Notes that the running coroutine got a permit.
+    #[inline]
+    fn hold(&mut self) {
+        if let Some(holder) = &mut self.holder {
+            holder.set(context::with(|context| context.frame.get()));
+        }
+    }
 }
 
 impl Semaphore {
     /// Makes a semaphore with `permits`; with none everyone waits for a [`release`](Self::release).
     pub fn new(permits: usize) -> Semaphore {
+        Self::with(permits, None)
+    }
+
+    /// Makes one with one permit that knows who holds it.
+    pub(super) fn for_lock() -> Semaphore {
+        let frame = FrameKey::NONE;
+        let entry = None;
+        Self::with(1, Some(Holder { frame, entry }))
+    }
+
+    fn with(permits: usize, holder: Option<Holder>) -> Semaphore {
         let line = Line::default();
         Semaphore {
             core: Rc::new(RefCell::new(Core {
                 free: permits,
                 line,
+                holder,
             })),
         }
     }
@@ -67,6 +119,7 @@ impl Semaphore {
         let turn = match core.free.checked_sub(1) {
             Some(left) => {
                 core.free = left;
+                core.hold();
                 Turn::Granted
             }
             None => Turn::Waiting(core.line.join()),
@@ -81,6 +134,7 @@ impl Semaphore {
     pub fn try_acquire(&self) -> Option<Permit> {
         let mut core = self.core.borrow_mut();
         core.free = core.free.checked_sub(1)?;
+        core.hold();
         Some(Permit::of(self))
     }
 
@@ -106,6 +160,9 @@ impl Semaphore {
         let mut core = self.core.borrow_mut();
         match core.line.call(Call::Next) {
             Some(waker) => {
+                if let Some(holder) = &mut core.holder {
+                    holder.set(FrameKey::NONE);
+                }
                 drop(core);
                 waker.wake();
             }
@@ -166,10 +223,13 @@ impl Future for Acquire {
             Turn::Waiting(ticket) => {
                 let (polled, old) = self.semaphore.core.borrow_mut().line.poll(ticket, cx);
                 drop(old);
+                let mut core = self.semaphore.core.borrow_mut();
                 if polled.is_pending() {
-                    context::waits_for(WaitsFor::Permit);
+                    let holder = core.holder.as_mut();
+                    context::waits_for(holder.map_or(WaitsFor::Permit, Holder::wait));
                     return Poll::Pending;
                 }
+                core.hold();
             }
             Turn::Over => panic!("a permit is given once; it was waited for again"),
         }
