@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            start                 ready
-//!   ──► Running(future) ──resume──► Finished(outcome) ──taken by the Deferred──► Taken
+//!   ──► Running(future) ──resume──► Finished(outcome) ──taken by the Deferred──► Finished(None)
 //!            │      ▲
 //!            └──────┘ pending: suspended at a yield
 //! ```
@@ -59,8 +59,8 @@ pub(crate) struct Task<F: Future, V> {
 
 enum Stage<F: Future> {
     Running(F),
-    Finished(Outcome<F::Output>),
-    Taken,
+    /// None once it was taken.
+    Finished(Option<Outcome<F::Output>>),
 }
 
 impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
@@ -112,6 +112,8 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     }
 
     /// Ends the task: drops the state machine, keeps the outcome or reports it, wakes the waiter.
+    // Inline in `resume`, where it is hot; it is called for those that are late as well.
+    #[inline(always)]
     fn finish(&self, value: Result<F::Output, Panic>, at: TraceFrame) {
         let value = match value {
             // Unwound by a cancellation: an error, if the coroutine's result has one for it.
@@ -143,7 +145,7 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
             grace::end(self.frame.key);
         }
         let mut stage = self.stage.borrow_mut();
-        let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Finished(outcome)));
+        let dropped = catch_unwind(AssertUnwindSafe(|| *stage = Stage::Finished(Some(outcome))));
         drop(stage);
         if let Err(panic) = dropped {
             let (name, message) = (self.frame.coroutine.name, panic_message(&panic));
@@ -195,12 +197,9 @@ impl<F: Future + 'static, V: OutcomeView<F::Output>> Task<F, V> {
     fn take(&self) -> Option<Option<Outcome<F::Output>>> {
         // A coroutine that waits for itself finds itself borrowed, and is never done.
         let mut stage = self.stage.try_borrow_mut().ok()?;
-        if matches!(*stage, Stage::Running(_)) {
-            return None;
-        }
-        match std::mem::replace(&mut *stage, Stage::Taken) {
-            Stage::Finished(outcome) => Some(Some(outcome)),
-            _ => Some(None),
+        match &mut *stage {
+            Stage::Running(_) => None,
+            Stage::Finished(outcome) => Some(outcome.take()),
         }
     }
 
