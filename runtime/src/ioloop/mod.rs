@@ -15,6 +15,8 @@ mod add_future;
 pub(crate) mod callback;
 mod child_exit;
 mod clock;
+mod close;
+mod current;
 mod deadlock;
 mod event_log;
 mod handle;
@@ -41,6 +43,7 @@ mod periodic;
 mod profiling;
 pub(crate) mod ready;
 pub(crate) mod replies;
+mod roll;
 mod run_sync;
 mod signals;
 pub(crate) mod simulation;
@@ -65,6 +68,7 @@ use std::time::{Duration, Instant};
 
 pub use callback::CallbackResult;
 pub(crate) use child_exit::ChildExit;
+pub(crate) use current::with_current;
 pub use handle::Handle;
 pub use handlers::Interest;
 pub use periodic::PeriodicCallback;
@@ -76,13 +80,14 @@ pub use timers::Timeout;
 pub use watchdog::{Blocked, BlockingAction};
 
 use crate::coro::context;
-use crate::coro::frames::{self, Frame, Roll, RunTimes};
+use crate::coro::frames::{self, Roll};
 use crate::coro::task::Resume;
 use crate::coro::tick::Tick;
 use crate::error::{Error, Result};
 use crate::inspect;
 use callback::{Callback, ErrorHook};
 use clock::Clock;
+use current::Running;
 use deadlock::Deadlock;
 use handle::Inbox;
 use handlers::Handlers;
@@ -167,10 +172,6 @@ struct Core {
     network: RefCell<Option<Rc<dyn Any>>>,
 }
 
-thread_local! {
-    static CURRENT: RefCell<Option<IoLoop>> = const { RefCell::new(None) };
-}
-
 impl IoLoop {
     /// Makes a loop. It is not the thread's current one until [`make_current`](Self::make_current).
     ///
@@ -233,38 +234,6 @@ impl IoLoop {
         let roll: Rc<dyn Roll> = core.clone();
         frames::enroll(Rc::downgrade(&roll));
         Ok(IoLoop { core })
-    }
-
-    /// Returns the thread's current loop; makes one if there is none.
-    ///
-    /// # Panics
-    ///
-    /// If there is none and the system has no descriptors left for one; see [`new`](Self::new).
-    pub fn current() -> IoLoop {
-        if let Some(current) = CURRENT.with_borrow(Clone::clone) {
-            return current;
-        }
-        let io_loop = IoLoop::new().expect("the system has descriptors for a loop");
-        io_loop.make_current();
-        io_loop
-    }
-
-    /// Returns the thread's current loop if there is one.
-    pub fn try_current() -> Option<IoLoop> {
-        CURRENT.try_with(|c| c.borrow().clone()).ok().flatten()
-    }
-
-    /// Makes this the thread's current loop.
-    pub fn make_current(&self) {
-        // Dropped outside of the borrow: destructors of its coroutines may wake others.
-        let old = CURRENT.replace(Some(self.clone()));
-        drop(old);
-    }
-
-    /// Makes the thread have no current loop. Harmless when there is none.
-    pub fn clear_current() {
-        let current = CURRENT.take();
-        drop(current);
     }
 
     /// Runs turns until [`stop`](Self::stop) is called.
@@ -386,15 +355,6 @@ impl IoLoop {
         Handle::new(self.core.inbox.clone())
     }
 
-    /// Ends the loop: drops all that waits on it, coroutines, callbacks, timers and handlers.
-    ///
-    /// Destructors of suspended coroutines run. Streams that are held elsewhere get errors. What was
-    /// given to [`add_source`](Self::add_source) is dropped, and so its descriptors are closed;
-    /// Tornado's `close(all_fds=True)`.
-    pub fn close(&self) {
-        self.core.close();
-    }
-
     /// Returns the point that lies `delay` from now; one that a clock can hold.
     pub(crate) fn deadline_after(&self, delay: Duration) -> Instant {
         let now = self.time();
@@ -495,109 +455,6 @@ impl WeakLoop {
 impl fmt::Debug for WeakLoop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WeakLoop")
-    }
-}
-
-/// Calls `f` with the current loop, making one if needed.
-pub(crate) fn with_current<R>(f: impl FnOnce(&IoLoop) -> R) -> R {
-    // Cloned: `f` may run coroutines, which may make another loop current.
-    f(&IoLoop::current())
-}
-
-impl Core {
-    fn close(&self) {
-        if self.closed.replace(true) {
-            return;
-        }
-        handle::unregister(self.id);
-        self.watch.end();
-        self.log_abandoned();
-        // What is dropped may add more, so each is taken out before it is dropped.
-        self.ready.clear();
-        drop(self.callbacks.take());
-        let timers = self.timers.borrow_mut().clear();
-        timers.wake_all();
-        drop(self.handlers.take());
-        drop(self.replies.take());
-        drop(self.signals.take());
-        drop(self.error_hook.take());
-        drop(self.executor.take());
-        drop(self.network.take());
-        self.sources.take().wake_all();
-    }
-}
-
-impl Core {
-    /// Logs what a loop leaves undone.
-    fn log_abandoned(&self) {
-        if tracing::enabled!(target: "squall", tracing::Level::DEBUG) {
-            let mut abandoned = 0;
-            self.ready.each_frame(&mut |_| abandoned += 1);
-            if abandoned > 0 {
-                let dump = inspect::dump();
-                tracing::debug!(target: "squall", "the loop is closed, and abandons {abandoned} of its thread's coroutines\n{dump}");
-            }
-        }
-    }
-}
-
-impl Roll for Core {
-    fn each_frame(&self, f: &mut dyn FnMut(&Frame, Option<RunTimes>)) {
-        (self.ready).each_frame(&mut |frame| f(frame, self.profiler.ran(frame.key)));
-    }
-
-    fn frame_in(&self, slot: u32, f: &mut dyn FnMut(&Frame)) {
-        self.ready.frame_in(ready::SlotKey(slot), f);
-    }
-
-    fn wake(&self, slot: u32) {
-        self.ready.queue(ready::SlotKey(slot));
-    }
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-/// Marks a loop as running, and as current, until it is dropped.
-struct Running {
-    io_loop: IoLoop,
-    previous: Option<IoLoop>,
-    /// Of the loop in whose coroutine this one runs, if it does.
-    outer: context::Outer,
-    _tokio: tokio_context::Entered,
-}
-
-impl Running {
-    fn enter(io_loop: &IoLoop) -> Result<Running> {
-        if io_loop.core.closed.get() {
-            return Err(Error::loop_closed());
-        }
-        if io_loop.core.running.replace(true) {
-            return Err(Error::already_running());
-        }
-        let previous = CURRENT.replace(Some(io_loop.clone()));
-        let outer = context::with(|context| context.set_aside());
-        io_loop.set_turn_time();
-        io_loop.begin_watch();
-        Ok(Running {
-            io_loop: io_loop.clone(),
-            previous,
-            outer,
-            _tokio: tokio_context::enter(),
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.io_loop.core.running.set(false);
-        context::with(|context| context.restore(&self.outer));
-        self.io_loop.end_watch(self.previous.as_ref());
-        let own = CURRENT.replace(self.previous.take());
-        drop(own);
     }
 }
 

@@ -65,7 +65,7 @@ fn clone(data: *const ()) -> RawWaker {
 
 fn wake(data: *const ()) {
     let id = WakeId::unpack(data);
-    let woken_here = super::CURRENT.try_with(|current| {
+    let woken_here = super::current::CURRENT.try_with(|current| {
         let current = current.borrow();
         let core = &current.as_ref()?.core;
         (core.id == id.loop_id && !core.closed.get())
