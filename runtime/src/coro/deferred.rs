@@ -43,6 +43,11 @@ pub(crate) trait Settle<T> {
     fn is_before(&self, _: FrameMark) -> bool {
         true
     }
+
+    /// Takes a callback for its end. False if it cannot.
+    fn add_done_callback(&self, _: &mut Option<Box<dyn FnOnce()>>) -> bool {
+        false
+    }
 }
 
 /// The result of a started coroutine, or of a [`Promise`](crate::Promise).
@@ -130,6 +135,13 @@ impl<T> Deferred<T> {
         match &self.0 {
             State::Settling(cell) => Some((cell.coroutine()?, cell)),
             State::Ready(_) | State::Taken => None,
+        }
+    }
+
+    /// Puts another cell in the place of the one that will have the outcome, if there is one.
+    pub(crate) fn replace_cell(&mut self, f: impl FnOnce(Rc<dyn Settle<T>>) -> Rc<dyn Settle<T>>) {
+        if let State::Settling(cell) = &mut self.0 {
+            *cell = f(cell.clone());
         }
     }
 

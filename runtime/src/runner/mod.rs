@@ -8,6 +8,7 @@
 
 pub(crate) mod callback;
 pub(crate) mod convert;
+mod done;
 pub(crate) mod entry;
 mod grace;
 pub(crate) mod multi;

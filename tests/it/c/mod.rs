@@ -6,3 +6,6 @@ mod future;
 
 /// Callbacks of futures: when they are called, in which order, and what their panics reach.
 mod done_callbacks;
+
+/// Callbacks at the end of a deferred, which leave its result where it is.
+mod deferred_done;
