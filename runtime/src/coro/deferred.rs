@@ -185,7 +185,14 @@ impl<T> Future for Deferred<T> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        self.get_mut().poll_outcome(cx).map(deliver)
+        let this = self.get_mut();
+        // By itself, as it needs no outcome to be made and taken apart.
+        if let State::Ready(_) = this.0
+            && let State::Ready(value) = std::mem::replace(&mut this.0, State::Taken)
+        {
+            return Poll::Ready(value);
+        }
+        this.poll_outcome(cx).map(deliver)
     }
 }
 
