@@ -47,16 +47,16 @@ struct Core {
     /// Invariant: none are free while somebody waits.
     free: usize,
     line: Line,
-    /// Of a lock, whose one permit is held by one.
-    holder: Option<Holder>,
+    holder: Holder,
 }
 
-/// Who holds a lock.
+/// Who holds a lock; kept by all semaphores, and shown of locks, whose one permit is held by one.
 struct Holder {
     /// The coroutine that took it; `NONE` outside of coroutines, and while it is handed on. What it
     /// was last while nobody holds it.
     frame: FrameKey,
-    /// There once somebody waited.
+    is_lock: bool,
+    /// Of a lock, once somebody waited.
     entry: Option<HolderEntry>,
 }
 
@@ -71,6 +71,9 @@ impl Holder {
 
     /// What it is that is waited for.
     fn wait(&mut self) -> WaitsFor {
+        if !self.is_lock {
+            return WaitsFor::Permit;
+        }
         let frame = self.frame;
         let entry = self.entry.get_or_insert_with(|| HolderEntry::new(frame));
         entry.wait()
@@ -81,33 +84,34 @@ impl Core {
     /// Notes that the running coroutine got a permit.
     #[inline]
     fn hold(&mut self) {
-        if let Some(holder) = &mut self.holder {
-            holder.set(context::with(|context| context.frame.get()));
-        }
+        self.holder
+            .set(context::with(|context| context.frame.get()));
     }
 }
 
 impl Semaphore {
     /// Makes a semaphore with `permits`; with none everyone waits for a [`release`](Self::release).
     pub fn new(permits: usize) -> Semaphore {
-        Self::with(permits, None)
+        Self::with(permits, false)
     }
 
     /// Makes one with one permit that knows who holds it.
     pub(super) fn for_lock() -> Semaphore {
-        let frame = FrameKey::NONE;
-        let entry = None;
-        Self::with(1, Some(Holder { frame, entry }))
+        Self::with(1, true)
     }
 
-    fn with(permits: usize, holder: Option<Holder>) -> Semaphore {
-        let line = Line::default();
+    fn with(permits: usize, is_lock: bool) -> Semaphore {
+        let core = Core {
+            free: permits,
+            line: Line::default(),
+            holder: Holder {
+                frame: FrameKey::NONE,
+                is_lock,
+                entry: None,
+            },
+        };
         Semaphore {
-            core: Rc::new(RefCell::new(Core {
-                free: permits,
-                line,
-                holder,
-            })),
+            core: Rc::new(RefCell::new(core)),
         }
     }
 
@@ -160,9 +164,7 @@ impl Semaphore {
         let mut core = self.core.borrow_mut();
         match core.line.call(Call::Next) {
             Some(waker) => {
-                if let Some(holder) = &mut core.holder {
-                    holder.set(FrameKey::NONE);
-                }
+                core.holder.set(FrameKey::NONE);
                 drop(core);
                 waker.wake();
             }
@@ -225,8 +227,7 @@ impl Future for Acquire {
                 drop(old);
                 let mut core = self.semaphore.core.borrow_mut();
                 if polled.is_pending() {
-                    let holder = core.holder.as_mut();
-                    context::waits_for(holder.map_or(WaitsFor::Permit, Holder::wait));
+                    context::waits_for(core.holder.wait());
                     return Poll::Pending;
                 }
                 core.hold();
