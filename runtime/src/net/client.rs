@@ -9,12 +9,23 @@ use crate::executor::run_in_executor;
 
 /// Connects to hosts: Tornado's `TCPClient`.
 #[derive(Clone, Debug, Default)]
-pub struct TcpClient {}
+pub struct TcpClient {
+    source: Option<IpAddr>,
+}
 
 impl TcpClient {
     /// Makes a client.
     pub fn new() -> TcpClient {
-        TcpClient {}
+        TcpClient::default()
+    }
+
+    /// Connects from this address of the machine: Tornado's `source_ip`.
+    ///
+    /// Addresses of the other family are not tried from it.
+    #[must_use]
+    pub fn source_ip(mut self, source: impl Into<Option<IpAddr>>) -> TcpClient {
+        self.source = source.into();
+        self
     }
 
     /// Connects to a host's port; starts at once.
@@ -38,15 +49,28 @@ impl TcpClient {
     /// }
     /// ```
     pub fn connect(&self, host: impl Into<String>, port: u16) -> Deferred<Result<IoStream>> {
-        connect(host.into(), port)
+        connect(host.into(), port, self.source)
+    }
+
+    /// Connects to an address.
+    ///
+    /// # Errors
+    ///
+    /// If it does not accept, or the machine lacks the source address.
+    ///
+    /// # Cancellation
+    ///
+    /// The attempt is given up, and its socket closed.
+    pub async fn connect_to(&self, address: SocketAddr) -> Result<IoStream> {
+        IoStream::connect(address, self.source).await
     }
 }
 
 #[crate::coroutine]
-fn connect(host: String, port: u16) -> Result<IoStream> {
+fn connect(host: String, port: u16, source: Option<IpAddr>) -> Result<IoStream> {
     let mut last = None;
     for address in crate::yield_!(resolve(host.clone(), port))? {
-        match crate::yield_!(IoStream::connect(address)) {
+        match crate::yield_!(IoStream::connect(address, source)) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = Some(error),
         }
