@@ -51,5 +51,8 @@ mod process;
 /// Streams, servers and clients over real sockets.
 mod net;
 
+/// The HTTP client, against servers good and bad.
+mod client;
+
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;
