@@ -57,7 +57,8 @@ impl Hop {
             })?;
             agent.insert(own);
         }
-        if options.decompress {
+        // A part of a compressed body cannot be decompressed.
+        if options.decompress && !headers.contains_key(header::RANGE) {
             (headers.entry(header::ACCEPT_ENCODING))
                 .or_insert(HeaderValue::from_static(ContentDecoder::ACCEPTED));
         }

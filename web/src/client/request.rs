@@ -26,7 +26,7 @@ use crate::http::DateCache;
 /// A mistake in it, a malformed URL or header, is remembered and comes out of
 /// [`fetch`](super::AsyncHttpClient::fetch); of several, the first.
 ///
-/// `Host`, `Content-Length`, `User-Agent` and `Accept-Encoding` are added, and `Content-Type:
+/// `Host`, `Content-Length`, `User-Agent` and `Accept-Encoding` (but beside `Range`) are added, and `Content-Type:
 /// application/x-www-form-urlencoded` to a `POST` that has none, as Tornado and curl do. A `Host`,
 /// `User-Agent` or `Accept-Encoding` of your own replaces ours. A user name and password in the URL
 /// are sent as `Authorization: Basic`.
