@@ -10,10 +10,12 @@ use squall_web::{Application, Exchange, HttpServer, Result};
 use super::{Server, ok, run_real, text};
 use crate::support::{SECOND, live_names};
 
-/// Answers after a second, and counts how many requests and connections there are at once.
-fn counting() -> (Server, Rc<Cell<(usize, usize, usize)>>) {
-    // At once now, most at once, connections.
-    let counts = Rc::new(Cell::new((0, 0, 0)));
+/// Requests that are under way now, the most of them, and connections.
+type Counts = Rc<Cell<(usize, usize, usize)>>;
+
+/// Answers after a second, and counts.
+fn counting() -> (Server, Counts) {
+    let counts = Counts::default();
     let counted = counts.clone();
     let server = Server::start(move |peer| {
         let counts = counted.clone();
