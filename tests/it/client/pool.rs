@@ -261,3 +261,65 @@ fn connections_close_with_their_loop() {
         assert_eq!(closed.recv_timeout(patience), Ok(number));
     }
 }
+
+/// A socket whose queue is full, so that the next to connect gets no answer.
+fn deaf() -> (std::net::TcpListener, Vec<std::net::TcpStream>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let patience = std::time::Duration::from_millis(50);
+    let mut queued = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, patience) {
+        queued.push(stream);
+    }
+    (listener, queued)
+}
+
+#[squall::coroutine]
+fn write_for_ever(body: squall_web::client::BodyWriter) -> squall::Result<()> {
+    loop {
+        yield_!(body.write([b'x'; 1000]))?;
+    }
+}
+
+#[squall::test]
+fn cancel_ends_a_fetch_wherever_it_is() {
+    let (listener, _queued) = deaf();
+    let deaf = format!("http://{}/", listener.local_addr().unwrap());
+    let mute = Server::start(|peer| async move {
+        sleep(3600 * SECOND).await;
+        peer.closed().await
+    });
+    let half = Server::start(|peer| async move {
+        peer.read().await?;
+        peer.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+            .await?;
+        peer.closed().await
+    });
+    let large = || vec![b'x'; 64 << 20];
+    for (stage, request) in [
+        ("connect", Request::get(deaf)),
+        ("send", Request::put(mute.url("/"), large())),
+        (
+            "produce",
+            Request::put(mute.url("/"), "").body_producer(write_for_ever),
+        ),
+        (
+            "ask",
+            Request::put(mute.url("/"), large()).expect_100_continue(true),
+        ),
+        ("head", Request::get(mute.url("/"))),
+        ("body", Request::get(half.url("/"))),
+        ("tunnel", {
+            let proxy = squall_web::client::Proxy::new(&format!("127.0.0.1:{}", mute.port));
+            Request::get("http://a.example/").proxy(proxy.unwrap().tunnel(true))
+        }),
+    ] {
+        let fetch = AsyncHttpClient::new().fetch(request.timeout(None).connect_timeout(None));
+        yield_!(sleep(SECOND / 2));
+        let before = IoLoop::current().time();
+        assert!(fetch.cancel(), "{stage}");
+        let ended = yield_!(squall::with_timeout(SECOND, fetch.or_cancelled()));
+        assert!(ended.expect(stage).is_err(), "{stage}");
+        assert!(IoLoop::current().time() - before < SECOND, "{stage}");
+    }
+}

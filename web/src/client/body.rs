@@ -9,7 +9,8 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 
 use squall::net::IoStream;
-use squall::{run_in_executor, yield_};
+use squall::run_in_executor;
+use squall::sync::Lock;
 
 use super::error::Source;
 use super::progress::Progress;
@@ -138,7 +139,7 @@ impl Body {
             if let Segment::File { path, length } = segment {
                 let looked_at = path.clone();
                 let measured = run_in_executor(move || file_length(&looked_at));
-                let measured = yield_!(measured).map_err(io::Error::from);
+                let measured = measured.await.map_err(io::Error::from);
                 let measured = measured.flatten().map_err(|error| (path.clone(), error))?;
                 *length = Some(measured);
             }
@@ -183,6 +184,7 @@ impl Segment {
 impl Produced {
     async fn send(self, stream: Rc<IoStream>, progress: Rc<Progress>) -> Result<(), SendError> {
         let shared = Rc::new(Writing {
+            turn: Lock::new(),
             left: Cell::new(self.length),
             failed: Cell::new(false),
             progress,
@@ -198,7 +200,7 @@ impl Produced {
                 make.expect("it was asked whether it can be sent")(writer)
             }
         };
-        if let Err(error) = yield_!(making) {
+        if let Err(error) = making.await {
             return Err(match shared.failed.get() {
                 // It passes on what its write told it.
                 true => SendError::Stream(closed().into()),
@@ -209,7 +211,7 @@ impl Produced {
             return Err(SendError::Stream(closed().into()));
         }
         match shared.left.get() {
-            None => yield_!(stream.write(LAST_CHUNK)).map_err(SendError::Stream),
+            None => stream.write(LAST_CHUNK).await.map_err(SendError::Stream),
             Some(0) => Ok(()),
             Some(left) => {
                 let length = self.length.unwrap_or_default();
@@ -232,6 +234,8 @@ pub struct BodyWriter {
 }
 
 struct Writing {
+    /// Pieces of one write are not to stand between those of another.
+    turn: Lock,
     /// What is left of the length that was announced; none if there is none.
     left: Cell<Option<u64>>,
     /// True once the connection failed.
@@ -253,6 +257,7 @@ impl BodyWriter {
     /// A part of the piece may have been sent, so that the request cannot go on.
     pub async fn write(&self, data: impl AsRef<[u8]>) -> squall::Result<()> {
         let data = data.as_ref();
+        let _turn = self.shared.turn.acquire().await;
         let stream = self.stream.upgrade().ok_or_else(closed)?;
         let mut chunk = Vec::new();
         let bytes = match self.shared.left.get() {
@@ -295,7 +300,7 @@ where
     E: Into<Source>,
 {
     let made = made.into_future();
-    Box::pin(async move { yield_!(made).map_err(Into::into) })
+    Box::pin(async move { made.await.map_err(Into::into) })
 }
 
 fn closed() -> io::Error {
@@ -305,7 +310,7 @@ fn closed() -> io::Error {
 async fn send_bytes(stream: &IoStream, bytes: &[u8], progress: &Progress) -> Result<(), SendError> {
     // In pieces, so that it shows that something moves.
     for piece in bytes.chunks(PIECE) {
-        yield_!(stream.write(piece)).map_err(SendError::Stream)?;
+        stream.write(piece).await.map_err(SendError::Stream)?;
         progress.moved();
     }
     Ok(())
@@ -322,7 +327,8 @@ async fn send_file(
         SendError::Producer(Box::new(io::Error::new(error.kind(), text)))
     };
     let opened = path.clone();
-    let mut file = yield_!(run_in_executor(move || File::open(opened)))
+    let mut file = run_in_executor(move || File::open(opened))
+        .await
         .map_err(io::Error::from)
         .flatten()
         .map_err(failed)?;
@@ -333,7 +339,7 @@ async fn send_file(
             let mut piece = vec![0; count];
             file.read_exact(&mut piece).map(|()| (file, piece))
         });
-        let read = yield_!(read).map_err(io::Error::from).flatten();
+        let read = read.await.map_err(io::Error::from).flatten();
         let (again, piece) = read.map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => failed(io::Error::new(
                 error.kind(),

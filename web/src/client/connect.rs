@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
 use squall::net::{IoStream, TcpClient};
-use squall::{run_in_executor, yield_};
+use squall::run_in_executor;
 
 use super::error::{Source, Stage};
 use super::progress::Progress;
@@ -36,7 +36,7 @@ pub(super) async fn connect(
     let mut last = None;
     for address in addresses.into_iter().filter(fits) {
         progress.enter_with(Stage::Connect, address);
-        match yield_!(client.connect_to(address)) {
+        match client.connect_to(address).await {
             Ok(stream) => match &route.through {
                 Through::Nobody | Through::Forward(_) => return Ok(stream),
                 Through::Tunnel(tunnel) => {
@@ -60,7 +60,7 @@ async fn resolve(to: &Origin) -> Result<Vec<SocketAddr>, Source> {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let look_up = move || (host.as_str(), port).to_socket_addrs().map(Vec::from_iter);
-    let found = yield_!(run_in_executor(look_up))?;
+    let found = run_in_executor(look_up).await?;
     Ok(found?)
 }
 
@@ -99,10 +99,10 @@ async fn open_tunnel(
     let mut head = Vec::new();
     let (method, none) = (Method::CONNECT, BodyFraming::None);
     encode_request_head(&mut head, &method, &authority, &authority, &headers, none)?;
-    yield_!(stream.write(&head))?;
+    stream.write(&head).await?;
     let mut wire = Wire::new(stream);
     let answer = poll_fn(|cx| wire.poll_final_head(cx, &method, limits, progress));
-    let answer = yield_!(answer).map_err(|failure| {
+    let answer = answer.await.map_err(|failure| {
         let too_large = || "its answer is too large".into();
         failure.source.unwrap_or_else(too_large)
     })?;

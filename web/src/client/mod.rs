@@ -23,6 +23,10 @@
 //! | `pool` | idle connections, and who may have one |
 //! | `cookies` | the jar |
 //!
+//! A cancellation is for the fetch as a whole. Below `fetch` futures are therefore awaited without a
+//! yield: a yield of what fails with an error of the runtime's would be told of it as of a failure of
+//! its own, which a fetch deals with and goes on.
+//!
 //! What it does not do: TLS, digest authorization.
 
 mod blocking;

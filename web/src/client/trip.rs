@@ -17,7 +17,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use squall::net::IoStream;
-use squall::{with_timeout, yield_};
+use squall::with_timeout;
 
 use super::body::{SendError, Sending};
 use super::error::{Kind, Source, Stage};
@@ -69,7 +69,7 @@ pub(super) async fn begin(
     let stream = wire.stream.clone();
     // A server that refuses a body may answer and close before it took all of it. So an answer is
     // looked for even if sending fails.
-    let mut sent = yield_!(stream.write(&out.first));
+    let mut sent = stream.write(&out.first).await;
     progress.moved();
     let mut early = None;
     let mut sending = None;
@@ -78,7 +78,7 @@ pub(super) async fn begin(
             progress.enter(Stage::Head);
             let agreed = poll_fn(|cx| wire.poll_continue(cx, &out.method, &limits, &progress));
             // One that is silent for so long does not know the question (RFC 9110 §10.1.1).
-            if let Ok(agreed) = yield_!(with_timeout(PATIENCE, agreed)) {
+            if let Ok(agreed) = with_timeout(PATIENCE, agreed).await {
                 early = agreed?;
             }
             progress.enter(Stage::Send);
@@ -108,7 +108,7 @@ pub(super) async fn begin(
                 }
                 wire.poll_final_head(cx, &out.method, &limits, &progress)
             });
-            yield_!(both)
+            both.await
         }
     };
     let is_sent = sent.is_ok();
@@ -194,7 +194,7 @@ impl Trip {
     pub(super) async fn drain(mut self) {
         let mut left = DRAINED;
         let chunk = |trip: &mut Trip, cx: &mut Context<'_>| trip.poll_chunk(cx);
-        while let Ok(Some(piece)) = yield_!(poll_fn(|cx| chunk(&mut self, cx))) {
+        while let Ok(Some(piece)) = poll_fn(|cx| chunk(&mut self, cx)).await {
             match left.checked_sub(piece.len()) {
                 Some(rest) => left = rest,
                 None => return,
