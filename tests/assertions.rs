@@ -280,7 +280,7 @@ fn named_in_the_paper(paper: &str) -> BTreeSet<Id> {
 #[test]
 fn names_that_the_paper_gives_exist() {
     let mut sources = Vec::new();
-    for folder in ["runtime/src", "macros/src", "examples"] {
+    for folder in ["runtime/src", "macros/src", "web/src", "examples"] {
         files(&root().join(folder), ".rs", &mut sources);
     }
     let texts = sources

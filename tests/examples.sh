@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 cargo build --release --examples --bins --locked --quiet
 bin="${CARGO_TARGET_DIR:-target}/release"
 
-for name in fetch parallel_list parallel_map interleaving cursor_loop minute_loop minute_loop2 \
+for name in fetch download parallel_list parallel_map interleaving cursor_loop minute_loop minute_loop2 \
     timers wait_iterator callbacks yieldable; do
     echo "--- $name"
     timeout 60 "$bin/examples/$name"

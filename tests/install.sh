@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what some tests need beside cargo, on Debian, as root: curl, chromium, git, valgrind,
-# redis.
+# redis, nginx, node, python.
 # Tests that do not find it say that they are skipped, and why.
 set -euo pipefail
 
@@ -10,6 +10,10 @@ command -v git >/dev/null || missing+=(git)
 command -v chromium >/dev/null || missing+=(chromium)
 command -v valgrind >/dev/null || missing+=(valgrind)
 command -v redis-server >/dev/null || missing+=(redis-server)
+# Without its service: the tests start it themselves.
+command -v nginx >/dev/null || missing+=(nginx-light)
+command -v node >/dev/null || missing+=(nodejs)
+command -v python3 >/dev/null || missing+=(python3)
 if ((${#missing[@]})); then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"

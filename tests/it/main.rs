@@ -63,5 +63,8 @@ mod net;
 /// Tests that can be replayed: the harness behind `#[squall::test]` itself.
 mod sim;
 
+/// The HTTP client, against servers good and bad.
+mod client;
+
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;

@@ -257,6 +257,11 @@ impl IoLoop {
         Ok(())
     }
 
+    /// True while it runs: inside its callbacks and coroutines.
+    pub fn is_running(&self) -> bool {
+        self.core.running.get()
+    }
+
     /// Makes [`start`](Self::start) return after the current turn's callbacks.
     ///
     /// Callbacks that are added later stay queued for the next start, and so does what comes from

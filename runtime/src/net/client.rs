@@ -11,12 +11,23 @@ use crate::ioloop::IoLoop;
 
 /// Connects to hosts: Tornado's `TCPClient`.
 #[derive(Clone, Debug, Default)]
-pub struct TcpClient {}
+pub struct TcpClient {
+    source: Option<IpAddr>,
+}
 
 impl TcpClient {
     /// Makes a client.
     pub fn new() -> TcpClient {
-        TcpClient {}
+        TcpClient::default()
+    }
+
+    /// Connects from this address of the machine: Tornado's `source_ip`.
+    ///
+    /// Addresses of the other family are not tried from it.
+    #[must_use]
+    pub fn source_ip(mut self, source: impl Into<Option<IpAddr>>) -> TcpClient {
+        self.source = source.into();
+        self
     }
 
     /// Connects to a host's port; starts at once.
@@ -41,21 +52,41 @@ impl TcpClient {
     /// }
     /// ```
     pub fn connect(&self, host: impl Into<String>, port: u16) -> Deferred<Result<IoStream>> {
-        connect(host.into(), port)
+        connect(host.into(), port, self.source)
+    }
+
+    /// Connects to an address.
+    ///
+    /// # Errors
+    ///
+    /// If it does not accept, or the machine lacks the source address.
+    ///
+    /// # Cancellation
+    ///
+    /// The attempt is given up, and its socket closed.
+    pub async fn connect_to(&self, address: SocketAddr) -> Result<IoStream> {
+        match Network::of(&IoLoop::current()) {
+            Some(network) => network.connect(address).await,
+            None => IoStream::connect(address, self.source).await,
+        }
+    }
+
+    /// Looks up the addresses of a host's port, on another thread unless it is an address itself.
+    ///
+    /// # Errors
+    ///
+    /// If the name cannot be looked up ([`Error::is_resolve`]).
+    pub fn resolve(&self, host: impl Into<String>, port: u16) -> Deferred<Result<Vec<SocketAddr>>> {
+        resolve(host.into(), port)
     }
 }
 
 #[crate::coroutine]
-fn connect(host: String, port: u16) -> Result<IoStream> {
-    if let Some(network) = Network::of(&IoLoop::current()) {
-        let bare = bare(&host);
-        let known = bare.parse().or_else(|_| network.resolve(bare));
-        let known: IpAddr = known.map_err(|error| Error::resolve(&host, error))?;
-        return crate::yield_!(network.connect(SocketAddr::new(known, port)));
-    }
+fn connect(host: String, port: u16, source: Option<IpAddr>) -> Result<IoStream> {
     let mut last = None;
+    let client = TcpClient { source };
     for address in crate::yield_!(resolve(host.clone(), port))? {
-        match crate::yield_!(IoStream::connect(address)) {
+        match crate::yield_!(client.connect_to(address)) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = Some(error),
         }
@@ -72,7 +103,13 @@ fn bare(host: &str) -> &str {
 /// Looks a name up, on another thread unless it is an address.
 #[crate::coroutine]
 fn resolve(host: String, port: u16) -> Result<Vec<SocketAddr>> {
-    if let Ok(address) = bare(&host).parse::<IpAddr>() {
+    let bare = bare(&host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    if let Some(network) = Network::of(&IoLoop::current()) {
+        let known = network.resolve(bare);
+        let address = known.map_err(|error| Error::resolve(&host, error))?;
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let name = host.clone();

@@ -9,12 +9,13 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
+use socket2::{Domain, Socket as Socket2, Type};
 
 use super::memory::End;
 use super::read_buf::ReadBuf;
@@ -22,6 +23,13 @@ use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::ioloop::IoLoop;
 use crate::ioloop::sources::{Direction, Registration};
+
+/// The system's number for "the connection is on its way", which the standard library has no word for.
+#[cfg(target_os = "linux")]
+const EINPROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
+/// Of macOS and the BSDs.
+#[cfg(not(target_os = "linux"))]
+const EINPROGRESS: i32 = 36;
 
 /// How much is read at a time.
 const CHUNK: usize = 16 * 1024;
@@ -96,6 +104,17 @@ impl Socket {
             },
             Socket::Memory(end) => end.write(data),
         }
+    }
+}
+
+/// Begins to connect from an address of one's own.
+fn begin_connect(address: SocketAddr, source: IpAddr) -> io::Result<TcpStream> {
+    let socket = Socket2::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::new(source, 0).into())?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
     }
 }
 
@@ -188,8 +207,11 @@ impl IoStream {
     }
 
     /// Connects to an address; the stream is there when the connection is.
-    pub(super) async fn connect(address: SocketAddr) -> Result<IoStream> {
-        let mut socket = TcpStream::connect(address)?;
+    pub(super) async fn connect(address: SocketAddr, source: Option<IpAddr>) -> Result<IoStream> {
+        let mut socket = match source {
+            None => TcpStream::connect(address)?,
+            Some(source) => begin_connect(address, source)?,
+        };
         let registration = Registration::new(&IoLoop::current(), &mut socket)?;
         // A socket that connects cannot be written yet.
         registration.clear_hard(Direction::Write);

@@ -1,66 +1,58 @@
 //! The life of a fetch.
 
+use std::future::poll_fn;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::header;
-use squall::net::{IoStream, TcpClient};
+use squall::net::IoStream;
 use squall::{IoLoop, with_timeout, yield_};
 
 use super::config::ClientConfig;
-use super::connection::{Answer, Failure, round_trip};
+use super::connect::connect;
 use super::error::{FetchError, Kind, Stage, Which};
-use super::hop::{Hop, Origin, is_redirect};
+use super::hop::{Hop, authority, is_redirect};
 use super::pool::Pool;
-use super::request::{Options, Request};
-use super::response::Response;
-use crate::http::Limits;
+use super::progress::Progress;
+use super::request::{Callbacks, Options, Request};
+use super::response::{Head, Response, TimeInfo};
+use super::route::Route;
+use super::stream::ResponseStream;
+use super::trip::{Trip, begin};
+use super::wire::Failure;
 
 /// What all clones of a client have in common.
 pub(super) struct Shared {
-    config: ClientConfig,
-    limits: Limits,
-    pool: Rc<Pool>,
+    pub(super) config: ClientConfig,
+    pub(super) pool: Rc<Pool>,
 }
 
 impl Shared {
     pub(super) fn new(config: ClientConfig) -> Shared {
         Shared {
-            limits: config.limits(),
             pool: Pool::new(&config),
             config,
         }
-    }
-
-    pub(super) fn config(&self) -> &ClientConfig {
-        &self.config
-    }
-
-    pub(super) fn idle_count(&self) -> usize {
-        self.pool.idle_count()
-    }
-
-    pub(super) fn waiting_count(&self) -> usize {
-        self.pool.waiting_count()
     }
 }
 
 /// Starts a fetch.
 #[squall::coroutine]
 pub(super) fn fetch(shared: Rc<Shared>, request: Request) -> Result<Response, FetchError> {
-    let started = IoLoop::current().time();
-    let url = request.check()?;
-    let limit = request.options.timeout;
-    let mut fetch = Fetch {
-        shared,
-        hop: Hop::new(request.method, url, request.headers, request.body),
-        options: request.options,
-        started,
-        stage: Stage::default(),
-    };
-    match yield_!(with_timeout(limit, fetch.run())) {
+    let mut fetch = Fetch::new(shared, request)?;
+    match yield_!(with_timeout(fetch.limit, fetch.run_to_end())) {
         Ok(result) => result,
-        Err(_) => Err(fetch.timed_out(Which::Request)),
+        Err(_) => Err(fetch.timed_out(Which::Request, fetch.limit)),
+    }
+}
+
+/// Starts a fetch that ends with the head.
+#[squall::coroutine]
+pub(super) fn stream(shared: Rc<Shared>, request: Request) -> Result<ResponseStream, FetchError> {
+    let mut fetch = Fetch::new(shared, request)?;
+    match yield_!(with_timeout(fetch.limit, fetch.run_to_stream())) {
+        Ok(result) => result,
+        Err(_) => Err(fetch.timed_out(Which::Request, fetch.limit)),
     }
 }
 
@@ -68,134 +60,248 @@ struct Fetch {
     shared: Rc<Shared>,
     hop: Hop,
     options: Options,
+    callbacks: Callbacks,
     started: Instant,
+    limit: Option<Duration>,
+    connect_limit: Option<Duration>,
+    stall_limit: Option<Duration>,
+    max_body_bytes: u64,
     /// How far the current hop has come: what a timeout is blamed on.
-    stage: Stage,
+    progress: Rc<Progress>,
+    times: TimeInfo,
 }
 
 impl Fetch {
+    fn new(shared: Rc<Shared>, mut request: Request) -> Result<Fetch, FetchError> {
+        let url = request.check()?;
+        if shared.pool.is_closed() {
+            return Err(FetchError::request(
+                "the client is closed",
+                &authority(&url),
+            ));
+        }
+        let (options, config) = (request.options, &shared.config);
+        // Zero is none (S10).
+        let some = |limit: Option<Duration>| limit.filter(|limit| !limit.is_zero());
+        Ok(Fetch {
+            hop: Hop::new(
+                request.method,
+                url,
+                request.headers,
+                request.body,
+                &options,
+                config,
+            )?,
+            callbacks: request.callbacks,
+            started: IoLoop::current().time(),
+            limit: some(options.timeout.unwrap_or(config.timeout)),
+            connect_limit: some(options.connect_timeout.unwrap_or(config.connect_timeout)),
+            stall_limit: some(options.stall_timeout.unwrap_or(config.stall_timeout)),
+            max_body_bytes: options.max_body_bytes.unwrap_or(config.max_body_bytes),
+            progress: Rc::new(Progress::new()),
+            times: TimeInfo::default(),
+            options,
+            shared,
+        })
+    }
+
+    async fn run_to_end(&mut self) -> Result<Response, FetchError> {
+        let (head, trip) = self.run().await?;
+        let response = self.read_body(head, trip).await?;
+        if self.options.raise_error {
+            response.rethrow()?;
+        }
+        Ok(response)
+    }
+
+    async fn run_to_stream(&mut self) -> Result<ResponseStream, FetchError> {
+        let (head, trip) = self.run().await?;
+        if let Some(kind) = head.verdict.clone().filter(|_| self.options.raise_error) {
+            // What the server says of its error belongs into ours.
+            let response = self.read_body(head, trip).await?;
+            return Err(self.hop.error(kind).with_response(response));
+        }
+        let deadline = self.limit.and_then(|limit| self.started.checked_add(limit));
+        Ok(ResponseStream {
+            head,
+            trip,
+            progress: self.progress.clone(),
+            deadline,
+            limit: self.limit,
+            stall_limit: self.stall_limit,
+        })
+    }
+
     /// Goes from hop to hop until an answer is none that sends it on.
-    async fn run(&mut self) -> Result<Response, FetchError> {
-        let mut followed = 0;
+    async fn run(&mut self) -> Result<(Head, Trip), FetchError> {
+        if let Err((path, error)) = self.hop.body.measure().await {
+            let reason = format!("reading {}: {error}", path.display());
+            return Err(self.hop.error(Kind::Producer).because(reason));
+        }
         loop {
-            let answer = self.hop().await?;
-            let head = &answer.head;
-            let location = head.headers.get(header::LOCATION);
-            match location.filter(|_| self.options.follow_redirects && is_redirect(head.status)) {
-                None if head.status.is_success() => return Ok(self.response(answer)),
-                None => return self.judge(answer, Kind::Status),
-                Some(_) if followed == self.options.max_redirects => {
-                    return self.judge(answer, Kind::TooManyRedirects { max: followed });
+            let trip = self.hop().await?;
+            self.keep_cookies(&trip);
+            let status = trip.head.status;
+            let location = trip.head.headers.get(header::LOCATION);
+            let verdict = match location.filter(|_| is_redirect(status)) {
+                Some(location) if self.options.follow_redirects => {
+                    let max = self.options.max_redirects;
+                    if self.times.redirects < max {
+                        let location = location.clone();
+                        let drained = trip.drain();
+                        if let Some(()) = self.unless_stalled(drained).await {
+                            self.hop.redirect(status, &location)?;
+                            self.times.redirects += 1;
+                            continue;
+                        }
+                        return Err(self.timed_out(Which::Stall, self.stall_limit));
+                    }
+                    Some(Kind::TooManyRedirects { max })
                 }
-                Some(location) => self.hop.redirect(head.status, location)?,
+                _ if status.is_success() => None,
+                _ => Some(Kind::Status),
+            };
+            let head = self.head(&trip, verdict);
+            if let Some(callback) = &self.callbacks.head {
+                (callback.borrow_mut())(head.status, &head.headers);
             }
-            followed += 1;
+            return Ok((head, trip));
         }
     }
 
     /// Waits for its turn, and makes one round trip on an idle connection or a new one.
-    async fn hop(&mut self) -> Result<Answer, FetchError> {
-        let origin = self.hop.origin()?;
+    async fn hop(&mut self) -> Result<Trip, FetchError> {
         let shared = self.shared.clone();
-        let pool = &shared.pool;
+        let route = self.hop.route(&self.options, &shared.config)?;
 
-        self.stage = Stage::Queue;
-        let limit = self.options.connect_timeout;
-        let permit = with_timeout(limit, pool.permit(&origin)).await;
-        let _permit = permit.map_err(|_| self.timed_out(Which::Connect))?;
+        self.progress.enter(Stage::Queue);
+        let since = IoLoop::current().time();
+        let seat = with_timeout(self.connect_limit, shared.pool.seat(&route)).await;
+        self.times.queue += elapsed(since);
+        let seat = seat.map_err(|_| self.timed_out(Which::Connect, self.connect_limit))?;
 
-        if let Some(stream) = pool.take(&origin) {
-            match self.send(stream, &origin).await {
+        let mut idle = shared.pool.take(&route);
+        loop {
+            self.times.reused = idle.is_some();
+            let stream = match idle.take() {
+                Some(stream) => stream,
+                None => self.connect(&route).await?,
+            };
+            let since = IoLoop::current().time();
+            let trip = self.begin(stream, &route).await?;
+            self.times.head += elapsed(since);
+            match trip {
                 // The server closed it as we sent: try once more, if sending twice is as good as once.
-                Err(Tried::Silent(_)) if self.hop.method.is_idempotent() => {}
-                result => return result.map_err(Tried::into_error),
+                Err(failure)
+                    if failure.silent && self.times.reused && self.hop.can_be_repeated() => {}
+                Err(failure) => return Err(self.failed(failure)),
+                // It does not know the question, or does not like it (RFC 9110 §10.1.1).
+                Ok(trip)
+                    if trip.head.status.as_u16() == 417
+                        && self.hop.expects_continue
+                        && self.hop.body.can_be_sent() =>
+                {
+                    self.hop.expects_continue = false;
+                }
+                Ok(mut trip) => {
+                    trip.seat = Some(seat);
+                    return Ok(trip);
+                }
             }
         }
-        let stream = self.connect(&origin).await?;
-        let result = self.send(stream, &origin).await;
-        result.map_err(Tried::into_error)
     }
 
-    async fn connect(&mut self, origin: &Origin) -> Result<IoStream, FetchError> {
-        self.stage = Stage::Connect;
-        let (limit, connecting) = (self.options.connect_timeout, connect(origin.clone()));
-        let Ok(Connected(result)) = yield_!(with_timeout(limit, connecting)) else {
-            return Err(self.timed_out(Which::Connect));
-        };
-        result.map_err(|error| {
-            let kind = match error.is_resolve() {
-                true => Kind::Resolve,
-                false => Kind::Failed(Stage::Connect),
-            };
-            self.hop.error(kind).because(error)
+    async fn connect(&mut self, route: &Route) -> Result<IoStream, FetchError> {
+        let shared = self.shared.clone();
+        let (config, since) = (&shared.config, IoLoop::current().time());
+        let limits = config.limits(self.max_body_bytes);
+        let (mapping, ipv6) = (&config.hostname_mapping, self.options.allow_ipv6);
+        let connecting = connect(route, mapping, ipv6, &limits, &self.progress);
+        let connected = yield_!(with_timeout(self.connect_limit, connecting));
+        self.times.connect += elapsed(since);
+        match connected {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => {
+                let kind = Kind::Failed(self.progress.at());
+                Err(self.hop.error(kind).because(error))
+            }
+            Err(_) => Err(self.timed_out(Which::Connect, self.connect_limit)),
+        }
+    }
+
+    /// The outer error ends the fetch; of the inner one it may be tried again.
+    async fn begin(
+        &mut self,
+        stream: IoStream,
+        route: &Route,
+    ) -> Result<Result<Trip, Failure>, FetchError> {
+        let config = &self.shared.config;
+        let out = self.hop.encode(route, config)?;
+        let limits = config.limits(self.max_body_bytes);
+        let decompress = self.options.decompress;
+        let begun = begin(stream, out, decompress, limits, self.progress.clone());
+        let begun = self.unless_stalled(begun).await;
+        begun.ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))
+    }
+
+    /// Reads the body.
+    async fn read_body(&self, head: Head, mut trip: Trip) -> Result<Response, FetchError> {
+        let mut body = Vec::new();
+        loop {
+            let chunk = poll_fn(|cx| trip.poll_chunk(cx));
+            let chunk = yield_!(self.unless_stalled(chunk))
+                .ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))?;
+            match chunk.map_err(|failure| self.failed(failure))? {
+                Some(chunk) => match &self.callbacks.body {
+                    Some(callback) => (callback.borrow_mut())(&chunk),
+                    None if body.is_empty() => body = chunk,
+                    None => body.extend_from_slice(&chunk),
+                },
+                None => break,
+            }
+        }
+        Ok(Response {
+            head,
+            body,
+            request_time: elapsed(self.started),
         })
     }
 
-    async fn send(&mut self, stream: IoStream, origin: &Origin) -> Result<Answer, Tried> {
-        let out = self.hop.encode().map_err(Tried::Failed)?;
-        let trip = round_trip(stream, &out, &self.shared.limits, &mut self.stage).await;
-        let (answer, stream) = trip.map_err(|failure| self.tried(failure))?;
-        if let Some(stream) = stream {
-            self.shared.pool.put(origin.clone(), stream);
-        }
-        Ok(answer)
-    }
-
-    fn tried(&self, failure: Failure) -> Tried {
-        let error = self.hop.error(failure.kind).because(failure.source);
-        match failure.silent {
-            true => Tried::Silent(error),
-            false => Tried::Failed(error),
-        }
-    }
-
-    /// Makes an answer an error, unless the request says that it is none.
-    fn judge(&self, answer: Answer, kind: Kind) -> Result<Response, FetchError> {
-        let response = self.response(answer);
-        if self.options.raise_error {
-            Err(self.hop.error(kind).with_response(response))
-        } else {
-            Ok(response)
-        }
-    }
-
-    fn response(&self, answer: Answer) -> Response {
-        let now = IoLoop::current().time();
-        Response {
-            status: answer.head.status,
-            headers: answer.head.headers,
-            body: answer.body,
+    fn head(&self, trip: &Trip, verdict: Option<Kind>) -> Head {
+        Head {
+            status: trip.head.status,
+            reason: trip.head.reason.clone(),
+            headers: trip.head.headers.clone(),
             effective_url: self.hop.url.clone(),
-            request_time: now.saturating_duration_since(self.started),
+            times: self.times,
+            verdict,
         }
     }
 
-    fn timed_out(&self, which: Which) -> FetchError {
-        self.hop.error(Kind::Timeout(which, self.stage))
-    }
-}
-
-/// How a round trip failed.
-enum Tried {
-    /// Before the server said anything.
-    Silent(FetchError),
-    Failed(FetchError),
-}
-
-impl Tried {
-    fn into_error(self) -> FetchError {
-        match self {
-            Tried::Silent(error) | Tried::Failed(error) => error,
+    fn keep_cookies(&self, trip: &Trip) {
+        if let Some(jar) = &self.shared.config.cookies {
+            for value in trip.head.headers.get_all(header::SET_COOKIE) {
+                if let Ok(text) = std::str::from_utf8(value.as_bytes()) {
+                    jar.set(&self.hop.url, text);
+                }
+            }
         }
     }
+
+    async fn unless_stalled<F: Future>(&self, future: F) -> Option<F::Output> {
+        self.progress.unless_stalled(self.stall_limit, future).await
+    }
+
+    fn failed(&self, failure: Failure) -> FetchError {
+        failure.into_error(authority(&self.hop.url))
+    }
+
+    fn timed_out(&self, which: Which, limit: Option<Duration>) -> FetchError {
+        let (limit, at) = (limit.unwrap_or_default(), self.progress.at());
+        self.hop.error(Kind::Timeout { which, limit, at })
+    }
 }
 
-/// Not a `Result` as far as the runtime can see: a failure after a timeout is no news to anybody.
-struct Connected(squall::Result<IoStream>);
-
-#[squall::coroutine]
-fn connect(origin: Origin) -> Connected {
-    Connected(yield_!(
-        TcpClient::new().connect(&*origin.host, origin.port)
-    ))
+fn elapsed(since: Instant) -> Duration {
+    IoLoop::current().time().saturating_duration_since(since)
 }

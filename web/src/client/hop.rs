@@ -1,56 +1,76 @@
 //! One request as it goes on the wire, and the next one that a redirect makes of it. No I/O.
 
-use std::rc::Rc;
+use std::borrow::Cow;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::auth::basic;
+use super::body::Body;
+use super::config::ClientConfig;
 use super::error::{FetchError, Kind};
-use crate::http::{BodyFraming, encode_request_head};
+use super::request::Options;
+use super::route::{Origin, Route, Through};
+use crate::http::{BodyFraming, ContentDecoder, encode_request_head};
 
 /// A request for one server.
-#[derive(Debug)]
 pub(super) struct Hop {
     pub(super) method: Method,
     pub(super) url: Url,
+    pub(super) body: Body,
     headers: HeaderMap,
-    body: Vec<u8>,
-}
-
-/// Where connections go: what the pool tells them apart by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Origin {
-    /// An IPv6 address is in brackets.
-    pub(super) host: Rc<str>,
-    pub(super) port: u16,
+    /// True until a server did not like the question.
+    pub(super) expects_continue: bool,
 }
 
 /// The bytes of a hop.
-#[derive(Debug)]
-pub(super) struct Outgoing<'h> {
-    pub(super) method: &'h Method,
+pub(super) struct Outgoing {
+    pub(super) method: Method,
     /// The head, and the body behind it if it is small.
     pub(super) first: Vec<u8>,
     /// The body if it is not.
-    pub(super) rest: &'h [u8],
+    pub(super) rest: Option<Body>,
+    /// True if the body is sent only after the server has agreed.
+    pub(super) asks: bool,
     /// True if the request says that the connection closes after it.
     pub(super) closes: bool,
 }
 
 impl Hop {
     /// The first hop of a fetch; adds the headers that are ours.
-    pub(super) fn new(method: Method, url: Url, mut headers: HeaderMap, body: Vec<u8>) -> Hop {
-        (headers.entry(header::USER_AGENT)).or_insert(HeaderValue::from_static(USER_AGENT));
+    ///
+    /// # Errors
+    ///
+    /// If the client's own `User-Agent` is malformed.
+    pub(super) fn new(
+        method: Method,
+        url: Url,
+        mut headers: HeaderMap,
+        body: Body,
+        options: &Options,
+        config: &ClientConfig,
+    ) -> Result<Hop, FetchError> {
+        if let header::Entry::Vacant(agent) = headers.entry(header::USER_AGENT) {
+            let own = HeaderValue::from_str(&config.user_agent).map_err(|_| {
+                FetchError::request("malformed user agent of the client", &authority(&url))
+            })?;
+            agent.insert(own);
+        }
+        // A part of a compressed body cannot be decompressed.
+        if options.decompress && !headers.contains_key(header::RANGE) {
+            (headers.entry(header::ACCEPT_ENCODING))
+                .or_insert(HeaderValue::from_static(ContentDecoder::ACCEPTED));
+        }
         let mut hop = Hop {
             method,
             url,
             headers,
             body,
+            expects_continue: options.expect_continue,
         };
         hop.authorize();
-        hop
+        Ok(hop)
     }
 
     /// Returns where to connect to.
@@ -58,19 +78,29 @@ impl Hop {
     /// # Errors
     ///
     /// If the request is none that this client can make.
-    pub(super) fn origin(&self) -> Result<Origin, FetchError> {
+    pub(super) fn route(
+        &self,
+        options: &Options,
+        config: &ClientConfig,
+    ) -> Result<Route, FetchError> {
         let refused = match self.url.scheme() {
             _ if self.method == Method::CONNECT => "CONNECT makes a tunnel, which a fetch is not",
             "http" => {
-                return Ok(Origin {
+                let target = Origin {
                     host: self.url.host_str().unwrap_or_default().into(),
-                    port: self.url.port().unwrap_or(80),
-                });
+                    port: self.url.port_or_known_default().unwrap_or(80),
+                };
+                let proxy = match &options.proxy {
+                    Some(own) => own.as_ref(),
+                    None => config.proxies.for_url(&self.url),
+                };
+                return Ok(Route::new(target, proxy, options.source));
             }
+            // Where TLS comes in: it wants a route of its own, and `connect` to secure the stream.
             "https" => "https needs TLS, which this version does not have yet",
             _ => "the scheme is not http",
         };
-        Err(self.error(Kind::Request(refused)))
+        Err(self.error(Kind::Request(refused.into())))
     }
 
     /// Returns the bytes to send.
@@ -78,33 +108,48 @@ impl Hop {
     /// # Errors
     ///
     /// If URL or `Host` hold what cannot stand in a head.
-    pub(super) fn encode(&self) -> Result<Outgoing<'_>, FetchError> {
+    pub(super) fn encode(
+        &self,
+        route: &Route,
+        config: &ClientConfig,
+    ) -> Result<Outgoing, FetchError> {
         let mut first = Vec::new();
-        let target = &self.url[url::Position::BeforePath..url::Position::AfterQuery];
-        let own_host = self.headers.get(header::HOST);
+        let headers = self.headers_for(route, config);
+        let target = match route.through {
+            Through::Forward(_) => &self.url[..url::Position::AfterQuery],
+            Through::Nobody | Through::Tunnel(_) => {
+                &self.url[url::Position::BeforePath..url::Position::AfterQuery]
+            }
+        };
+        let own_host = headers.get(header::HOST);
         let default_host = authority(&self.url);
         let host = own_host.map_or(Ok(&*default_host), HeaderValue::to_str);
         encode_request_head(
             &mut first,
             &self.method,
-            target,
+            &without_user(target, &self.url),
             host.unwrap_or_default(),
-            &self.headers,
+            &headers,
             self.framing(),
         )
         .map_err(|error| {
-            self.error(Kind::Request("malformed url or host"))
+            self.error(Kind::Request("malformed url or host".into()))
                 .because(error)
         })?;
-        let mut rest = &*self.body;
-        if rest.len() <= SMALL_BODY {
-            first.extend_from_slice(rest);
-            rest = &[];
-        }
+        let asks = self.asks();
+        let rest = match &self.body {
+            Body::None => None,
+            Body::Bytes(bytes) if bytes.len() <= SMALL_BODY && !asks => {
+                first.extend_from_slice(bytes);
+                None
+            }
+            body => Some(body.clone()),
+        };
         Ok(Outgoing {
-            method: &self.method,
+            method: self.method.clone(),
             first,
             rest,
+            asks,
             closes: self.closes(),
         })
     }
@@ -113,20 +158,33 @@ impl Hop {
     ///
     /// # Errors
     ///
-    /// If `location` is not a URL.
+    /// If `location` is not a URL, or the body cannot or must not be sent there.
     pub(super) fn redirect(
         &mut self,
         status: StatusCode,
         location: &HeaderValue,
     ) -> Result<(), FetchError> {
-        let url = std::str::from_utf8(location.as_bytes())
+        let mut url = std::str::from_utf8(location.as_bytes())
             .ok()
             .and_then(|location| self.url.join(location).ok())
-            .ok_or_else(|| self.error(Kind::Redirect))?;
+            .ok_or_else(|| self.error(Kind::Redirect("redirected to a malformed url")))?;
+        if url.fragment().is_none() {
+            // RFC 9110 §10.2.2.
+            url.set_fragment(self.url.fragment());
+        }
         if becomes_get(status, &self.method) {
             self.method = Method::GET;
-            self.body = Vec::new();
+            self.body = Body::None;
+            self.expects_continue = false;
             remove_all(&mut self.headers, &ABOUT_BODY);
+        }
+        if !self.body.can_be_sent() {
+            let text = "redirected with a body that cannot be made again; see body_producer";
+            return Err(self.error(Kind::Redirect(text)));
+        }
+        if self.url.scheme() == "https" && url.scheme() == "http" && !self.body.is_none() {
+            let text = "redirected from https to http with a body, which would go unprotected";
+            return Err(self.error(Kind::Redirect(text)));
         }
         if url.origin() != self.url.origin() {
             remove_all(&mut self.headers, &FOR_ONE_ORIGIN);
@@ -141,13 +199,55 @@ impl Hop {
         FetchError::new(kind, authority(&self.url))
     }
 
+    /// True if it can be sent again after a failure that the server said nothing about.
+    pub(super) fn can_be_repeated(&self) -> bool {
+        self.method.is_idempotent() && self.body.can_be_sent()
+    }
+
+    /// The headers for a connection: with what the jar and the proxy want.
+    fn headers_for<'h>(&'h self, route: &Route, config: &ClientConfig) -> Cow<'h, HeaderMap> {
+        let mut headers = Cow::Borrowed(&self.headers);
+        let jar = config
+            .cookies
+            .as_ref()
+            .and_then(|jar| jar.header(&self.url));
+        if let Some(kept) = jar {
+            let own = self
+                .headers
+                .get(header::COOKIE)
+                .and_then(|own| own.to_str().ok());
+            let all = own.map_or(kept.clone(), |own| format!("{own}; {kept}"));
+            if let Ok(mut value) = HeaderValue::from_str(&all) {
+                value.set_sensitive(true);
+                headers.to_mut().insert(header::COOKIE, value);
+            }
+        }
+        if let Through::Forward(proxy) = &route.through
+            && let Some(authorization) = &proxy.authorization
+        {
+            let name = header::PROXY_AUTHORIZATION;
+            headers.to_mut().insert(name, authorization.clone());
+        }
+        if self.asks() {
+            let value = HeaderValue::from_static("100-continue");
+            headers.to_mut().insert(header::EXPECT, value);
+        }
+        headers
+    }
+
+    /// True if the server is asked before the body is sent.
+    fn asks(&self) -> bool {
+        self.expects_continue
+            && !matches!(self.framing(), BodyFraming::None | BodyFraming::Length(0))
+    }
+
     fn framing(&self) -> BodyFraming {
         // These announce an empty body too, or a server waits for one (RFC 9110 §8.6).
         let expected = [Method::POST, Method::PUT, Method::PATCH].contains(&self.method);
-        if expected || !self.body.is_empty() {
-            BodyFraming::Length(self.body.len() as u64)
-        } else {
-            BodyFraming::None
+        match self.body.framing() {
+            BodyFraming::None if expected => BodyFraming::Length(0),
+            BodyFraming::Length(0) if !expected => BodyFraming::None,
+            framing => framing,
         }
     }
 
@@ -166,13 +266,19 @@ impl Hop {
         {
             return;
         }
-        let mut plain: Vec<u8> = percent_decode_str(self.url.username()).collect();
-        plain.push(b':');
-        plain.extend(percent_decode_str(password.unwrap_or_default()));
-        if let Ok(mut value) = HeaderValue::from_str(&format!("Basic {}", base64(&plain))) {
-            value.set_sensitive(true);
+        let user = self.url.username();
+        if let Some(value) = basic(user, password.unwrap_or_default(), true) {
             self.headers.insert(header::AUTHORIZATION, value);
         }
+    }
+}
+
+/// Takes user and password out of an absolute target.
+fn without_user<'t>(target: &'t str, url: &Url) -> Cow<'t, str> {
+    let end = &url[..url::Position::BeforeHost];
+    match target.strip_prefix(end).filter(|_| end.ends_with('@')) {
+        Some(rest) => Cow::Owned(format!("{}://{rest}", url.scheme())),
+        None => Cow::Borrowed(target),
     }
 }
 
@@ -205,26 +311,6 @@ fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
     }
 }
 
-/// RFC 4648 §4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            let value = (bits >> (18 - 6 * digit)) & 63;
-            text.push(match digit <= group.len() {
-                true => char::from(DIGITS[value as usize]),
-                false => '=',
-            });
-        }
-    }
-    text
-}
-
-const USER_AGENT: &str = concat!("squall/", env!("CARGO_PKG_VERSION"));
-
 /// A body up to this size is copied behind the head, to be sent with it.
 const SMALL_BODY: usize = 16 * 1024;
 
@@ -244,6 +330,9 @@ const FOR_ONE_ORIGIN: [HeaderName; 4] = [
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
+    use super::super::proxy::Proxy;
     use super::*;
 
     fn hop(method: Method, url: &str, headers: &[(&str, &str)], body: &str) -> Hop {
@@ -252,14 +341,39 @@ mod tests {
             (name, HeaderValue::from_str(value).unwrap())
         };
         let headers = headers.iter().map(pair).collect();
-        Hop::new(method, url.parse().unwrap(), headers, body.into())
+        let body = match body {
+            "" => Body::None,
+            text => Body::Bytes(Rc::new(text.into())),
+        };
+        let options = Options {
+            decompress: false,
+            ..Options::default()
+        };
+        let url = url.parse().unwrap();
+        Hop::new(method, url, headers, body, &options, &CONFIG()).unwrap()
+    }
+
+    const CONFIG: fn() -> ClientConfig = ClientConfig::default;
+
+    fn direct(hop: &Hop) -> Route {
+        hop.route(&Options::default(), &CONFIG()).unwrap()
+    }
+
+    fn encode(hop: &Hop) -> Result<Outgoing, FetchError> {
+        hop.encode(&direct(hop), &CONFIG())
+    }
+
+    fn text(out: &Outgoing) -> String {
+        let rest = match &out.rest {
+            Some(Body::Bytes(bytes)) => bytes.as_slice(),
+            _ => &[],
+        };
+        let text = String::from_utf8([&out.first, rest].concat()).unwrap();
+        text.replace(&format!("user-agent: {}\r\n", CONFIG().user_agent), "")
     }
 
     fn wire(hop: &Hop) -> String {
-        let out = hop.encode().unwrap();
-        let bytes = [&out.first, out.rest].concat();
-        let text = String::from_utf8(bytes).unwrap();
-        text.replace(&format!("user-agent: {USER_AGENT}\r\n"), "")
+        text(&encode(hop).unwrap())
     }
 
     #[track_caller]
@@ -301,8 +415,11 @@ mod tests {
     fn large_body_is_not_copied() {
         let body = "x".repeat(SMALL_BODY + 1);
         let hop = hop(Method::PUT, "http://h/", &[], &body);
-        let out = hop.encode().unwrap();
-        assert_eq!(out.rest.as_ptr(), hop.body.as_ptr());
+        let out = encode(&hop).unwrap();
+        let (Some(Body::Bytes(rest)), Body::Bytes(own)) = (&out.rest, &hop.body) else {
+            panic!("it is sent behind the head");
+        };
+        assert!(Rc::ptr_eq(rest, own));
         assert!(out.first.ends_with(b"\r\n\r\n"));
     }
 
@@ -316,15 +433,16 @@ mod tests {
         );
         for bad in ["a b", "", "\u{e9}"] {
             let hop = hop(Method::GET, "http://h/", &[("host", bad)], "");
-            let error = hop.encode().unwrap_err();
-            assert_eq!(error.to_string(), "fetch from h: malformed url or host");
+            let error = encode(&hop).err().unwrap().to_string();
+            assert_eq!(error, "fetch from h: malformed url or host: malformed host");
         }
     }
 
     #[test]
     fn other_schemes_and_tunnels_are_refused() {
         let refused = |method, url| {
-            let error = hop(method, url, &[], "").origin().unwrap_err();
+            let hop = hop(method, url, &[], "");
+            let error = hop.route(&Options::default(), &CONFIG()).unwrap_err();
             error.to_string()
         };
         assert_eq!(
@@ -342,8 +460,8 @@ mod tests {
     #[test]
     fn origin_has_the_port() {
         let origin = |url| {
-            let origin = hop(Method::GET, url, &[], "").origin().unwrap();
-            (origin.host.to_string(), origin.port)
+            let route = direct(&hop(Method::GET, url, &[], ""));
+            (route.to.host.to_string(), route.to.port)
         };
         assert_eq!(origin("http://h/"), ("h".into(), 80));
         assert_eq!(origin("http://[::1]:81/"), ("[::1]".into(), 81));
@@ -365,10 +483,10 @@ mod tests {
         assert_eq!(hop.headers.contains_key("authorization"), cookie);
         assert_eq!(
             hop.headers.contains_key("content-type"),
-            !hop.body.is_empty()
+            !hop.body.is_none()
         );
         assert!(hop.headers.contains_key("x"));
-        let body = if hop.body.is_empty() { "" } else { " body" };
+        let body = if hop.body.is_none() { "" } else { " body" };
         let cookie = if cookie { " cookie" } else { "" };
         assert_eq!(format!("{} {}{body}{cookie}", hop.method, hop.url), want);
         hop
@@ -400,6 +518,80 @@ mod tests {
     }
 
     #[test]
+    fn fragment_is_kept_unless_there_is_another() {
+        // RFC 9110 §10.2.2
+        let from = || (Method::GET, "http://h/a#top");
+        check_redirect(from(), 302, "b", "GET http://h/b#top body cookie");
+        check_redirect(from(), 302, "b#end", "GET http://h/b#end body cookie");
+        assert!(wire(&hop(Method::GET, "http://h/a#top", &[], "")).starts_with("GET /a HTTP"));
+    }
+
+    #[test]
+    fn body_does_not_go_from_https_to_http() {
+        let mut with_body = hop(Method::PUT, "https://h/", &[], "secret");
+        let to = HeaderValue::from_static("http://h/");
+        let error = with_body.redirect(StatusCode::TEMPORARY_REDIRECT, &to);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("from https to http with a body"), "{error}");
+        // Without one it goes, and the credentials stay.
+        check_redirect(
+            (Method::POST, "https://h/"),
+            303,
+            "http://h/",
+            "GET http://h/",
+        );
+    }
+
+    #[test]
+    fn proxy_gets_the_whole_url_and_its_own_credentials() {
+        let hop = hop(Method::GET, "http://u:p@h:81/x?y#z", &[], "");
+        let through = |proxy| Options {
+            proxy: Some(Some(proxy)),
+            ..Options::default()
+        };
+        let proxy = Proxy::new("p:3128").unwrap().auth("a", "b");
+        let forward = hop.route(&through(proxy.clone()), &CONFIG()).unwrap();
+        assert_eq!((&*forward.to.host, forward.to.port), ("p", 3128));
+        assert_eq!(
+            text(&hop.encode(&forward, &CONFIG()).unwrap()),
+            "GET http://h:81/x?y HTTP/1.1\r\nHost: h:81\r\nauthorization: Basic dTpw\r\n\
+             proxy-authorization: Basic YTpi\r\n\r\n"
+        );
+        let tunnel = hop.route(&through(proxy.tunnel(true)), &CONFIG()).unwrap();
+        assert_ne!(tunnel, forward);
+        assert_eq!(
+            text(&hop.encode(&tunnel, &CONFIG()).unwrap()),
+            "GET /x?y HTTP/1.1\r\nHost: h:81\r\nauthorization: Basic dTpw\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn cookies_of_the_jar_join_ones_own() {
+        let jar = super::super::CookieJar::new();
+        let config = ClientConfig {
+            cookies: Some(jar.clone()),
+            ..ClientConfig::default()
+        };
+        let own = hop(Method::GET, "http://h/x", &[("cookie", "a=1")], "");
+        let sent = || text(&own.encode(&direct(&own), &config).unwrap());
+        assert!(sent().contains("\r\ncookie: a=1\r\n"));
+        jar.set(&own.url, "b=2; Path=/");
+        assert!(sent().contains("\r\ncookie: a=1; b=2\r\n"));
+    }
+
+    #[test]
+    fn question_is_asked_only_with_a_body() {
+        for (body, asks) in [("", false), ("x", true)] {
+            let mut hop = hop(Method::POST, "http://h/", &[], body);
+            hop.expects_continue = true;
+            let out = encode(&hop).unwrap();
+            assert_eq!(out.asks, asks);
+            assert_eq!(out.rest.is_some(), asks);
+            assert_eq!(text(&out).contains("expect: 100-continue"), asks);
+        }
+    }
+
+    #[test]
     fn malformed_location_is_an_error() {
         let mut hop = hop(Method::GET, "http://h/", &[], "");
         for bad in [&b"http://["[..], b"\xff", b"http://a b/"] {
@@ -428,21 +620,6 @@ mod tests {
             Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
         );
         assert_eq!(sent("http://u@h/").as_deref(), Some("Basic dTo="));
-    }
-
-    #[test]
-    fn base64_pads() {
-        // RFC 4648 §10.
-        for (plain, text) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(plain.as_bytes()), text);
-        }
     }
 
     #[test]

@@ -5,30 +5,50 @@
 //! pool or is made, and goes into the pool afterwards if both sides want to keep it.
 //!
 //! ```text
-//! fetch ─▶ permit ─▶ pool ──idle──▶ round trip ──▶ pool        answer ─▶ redirect? ─▶ next hop
-//!            │         └─none─▶ connect ─┘ └─fails─▶ closed         └──▶ error status? ─▶ result
-//!            └ waits while the host has max_clients_per_host
+//! fetch ─▶ seat ─▶ pool ──idle──▶ round trip ──▶ pool        answer ─▶ redirect? ─▶ next hop
+//!            │       └─none─▶ connect ─┘ └─fails─▶ closed         └──▶ error status? ─▶ result
+//!            └ waits while the host, or the client, has its max_clients
 //! ```
 //!
 //! | file | for |
 //! |---|---|
-//! | `request`, `response`, `error`, `config` | what the caller sees |
+//! | `request`, `response`, `stream`, `error`, `config` | what the caller sees |
+//! | `blocking` | a client with a loop of its own |
 //! | `fetch` | the life of a fetch: its timeouts, its hops, the one retry |
-//! | `hop` | the bytes of a request, and what a redirect makes of it; no I/O |
-//! | `connection` | one round trip on a stream |
+//! | `hop`, `auth` | the bytes of a request, and what a redirect makes of it; no I/O |
+//! | `body`, `multipart` | what is sent behind the head, and who makes it |
+//! | `trip`, `wire` | one round trip on a stream; heads and bodies off it |
+//! | `progress` | how far it has come, for errors and timeouts |
+//! | `route`, `proxy`, `connect` | where to connect to, through whom, and how |
 //! | `pool` | idle connections, and who may have one |
+//! | `cookies` | the jar |
 //!
-//! What it does not do: TLS, proxies, compressed answers, streaming. A body is held whole.
+//! A cancellation is for the fetch as a whole. Below `fetch` futures are therefore awaited without a
+//! yield: a yield of what fails with an error of the runtime's would be told of it as of a failure of
+//! its own, which a fetch deals with and goes on.
+//!
+//! What it does not do: TLS, digest authorization.
 
+mod blocking;
+mod body;
 mod config;
+mod cookies;
 mod error;
+mod multipart;
+mod proxy;
 mod request;
 mod response;
+mod stream;
 
-mod connection;
+mod auth;
+mod connect;
 mod fetch;
 mod hop;
 mod pool;
+mod progress;
+mod route;
+mod trip;
+mod wire;
 
 #[cfg(test)]
 mod tests;
@@ -38,10 +58,16 @@ use std::rc::Rc;
 
 use squall::Deferred;
 
+pub use self::blocking::HttpClient;
+pub use self::body::BodyWriter;
 pub use self::config::ClientConfig;
-pub use self::error::FetchError;
+pub use self::cookies::CookieJar;
+pub use self::error::{FetchError, Stage};
+pub use self::multipart::Multipart;
+pub use self::proxy::{Proxies, Proxy};
 pub use self::request::Request;
-pub use self::response::Response;
+pub use self::response::{Response, TimeInfo};
+pub use self::stream::ResponseStream;
 
 use self::fetch::Shared;
 
@@ -131,6 +157,49 @@ impl AsyncHttpClient {
     pub fn fetch(&self, request: impl Into<Request>) -> Deferred<Result<Response, FetchError>> {
         fetch::fetch(self.shared.clone(), request.into())
     }
+
+    /// Fetches as [`fetch`](Self::fetch) does, but is done when the head is there: the body is read
+    /// in pieces, as fast as the caller asks for them.
+    ///
+    /// The request's timeout is for all of it, the body too: switch it off for a body that has no end,
+    /// and say how long nothing may come instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch). The body of an answer whose status is an error is in the error.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use squall::yield_;
+    /// # use squall_web::client::{AsyncHttpClient, FetchError, Request};
+    /// # use std::time::Duration;
+    /// # #[squall::main]
+    /// # fn main() -> Result<(), FetchError> {
+    /// let request = Request::get("http://a.example/large")
+    ///     .timeout(None)
+    ///     .stall_timeout(Duration::from_secs(30))
+    ///     .max_body_bytes(1 << 40);
+    /// let mut answer = yield_!(AsyncHttpClient::new().stream(request))?;
+    /// println!("{:?} bytes", answer.content_length());
+    /// while let Some(chunk) = yield_!(answer.chunk())? {
+    ///     println!("{} more", chunk.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream(
+        &self,
+        request: impl Into<Request>,
+    ) -> Deferred<Result<ResponseStream, FetchError>> {
+        fetch::stream(self.shared.clone(), request.into())
+    }
+
+    /// Closes the idle connections; every fetch that begins later is an error. Those that are under
+    /// way go on, and close theirs at their end.
+    pub fn close(&self) {
+        self.shared.pool.close();
+    }
 }
 
 impl Default for AsyncHttpClient {
@@ -142,9 +211,9 @@ impl Default for AsyncHttpClient {
 impl fmt::Debug for AsyncHttpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsyncHttpClient")
-            .field("config", self.shared.config())
-            .field("idle", &self.shared.idle_count())
-            .field("waiting", &self.shared.waiting_count())
+            .field("config", &self.shared.config)
+            .field("idle", &self.shared.pool.idle_count())
+            .field("waiting", &self.shared.pool.waiting_count())
             .finish_non_exhaustive()
     }
 }

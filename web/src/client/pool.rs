@@ -1,15 +1,17 @@
 //! Idle connections, and how many fetches may be under way.
 //!
-//! A fetch first gets a [`Permit`] for its host. If all are taken it stands in line; a permit that
-//! is given back goes to the first in the line. Then it takes an idle connection, the one used last
-//! if there are several, and puts it back afterwards.
+//! A fetch first gets a [`Seat`] on its route: a permit of the host's, then one of the client's. Both
+//! lines are first come, first served; who has the first and waits for the second is not passed by
+//! others of its host. Then it takes an idle connection, the one used last if there are several, and
+//! puts it back afterwards.
 //!
 //! While there are idle connections a *watcher* waits for all of them: one coroutine a pool. It
 //! throws out those that have something to read, which can only be the end or a mistake of the
-//! server, and those whose time is over. It ends when none is left, or with the pool.
+//! server, and those whose time is over. It ends when none is left, or with the pool; if it ends with
+//! the loop, it takes the connections along.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -17,16 +19,20 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use squall::net::IoStream;
-use squall::{CallbackResult, Deferred, IoLoop, Promise, Sleep, yield_};
+use squall::sync::{Permit, Semaphore};
+use squall::{CallbackResult, IoLoop, Sleep, yield_};
 
 use super::config::ClientConfig;
-use super::hop::Origin;
+use super::route::Route;
 
 pub(super) struct Pool {
     max_clients_per_host: usize,
     max_idle_per_host: usize,
     max_idle: usize,
     idle_timeout: Duration,
+    in_all: Semaphore,
+    waiting: Cell<usize>,
+    closed: Cell<bool>,
     state: RefCell<State>,
 }
 
@@ -34,25 +40,18 @@ pub(super) struct Pool {
 struct State {
     /// From the oldest to the newest.
     idle: Vec<Idle>,
-    /// Invariant: no host without a permit is among them.
-    hosts: HashMap<Origin, Host>,
+    /// Invariant: each has somebody who has a permit of it or waits for one.
+    hosts: HashMap<Route, Semaphore>,
     /// True while there is a watcher, if it has not run yet too.
     watched: bool,
     watcher: Option<Waker>,
 }
 
 struct Idle {
-    origin: Origin,
+    route: Route,
     stream: IoStream,
     /// When its time is over; none if it never is.
     until: Option<Instant>,
-}
-
-#[derive(Default)]
-struct Host {
-    /// Permits that are out. Invariant: all of them if anybody waits.
-    active: usize,
-    waiting: VecDeque<Promise<Permit>>,
 }
 
 impl Pool {
@@ -62,49 +61,75 @@ impl Pool {
             max_idle_per_host: config.max_idle_per_host,
             max_idle: config.max_idle,
             idle_timeout: config.idle_timeout,
+            in_all: Semaphore::new(config.max_clients.max(1)),
+            waiting: Cell::new(0),
+            closed: Cell::new(false),
             state: RefCell::default(),
         })
     }
 
-    /// Waits for the right to have a connection to a host.
-    pub(super) async fn permit(self: &Rc<Self>, origin: &Origin) -> Permit {
-        let turn = {
+    /// Waits for the right to have a connection on a route.
+    pub(super) async fn seat(self: &Rc<Self>, route: &Route) -> Seat {
+        let host = {
             let mut state = self.state.borrow_mut();
-            let host = state.hosts.entry(origin.clone()).or_default();
-            if host.active < self.max_clients_per_host {
-                host.active += 1;
-                None
-            } else {
-                Some(host.wait())
-            }
+            let hosts = &mut state.hosts;
+            let max = self.max_clients_per_host;
+            hosts
+                .entry(route.clone())
+                .or_insert_with(|| Semaphore::new(max))
+                .clone()
         };
-        match turn {
-            Some(turn) => yield_!(turn),
-            None => Permit {
-                pool: self.clone(),
-                origin: origin.clone(),
-            },
-        }
+        // Made before the permits are there, so that it tidies up after those who give up too.
+        let mut seat = Seat {
+            host: None,
+            in_all: None,
+            pool: self.clone(),
+            route: route.clone(),
+        };
+        let _counted = Waiting::count(self);
+        seat.host = Some(yield_!(host.acquire()));
+        seat.in_all = Some(yield_!(self.in_all.acquire()));
+        seat
     }
 
     /// Takes an idle connection that seems to be alive.
-    pub(super) fn take(&self, origin: &Origin) -> Option<IoStream> {
+    pub(super) fn take(&self, route: &Route) -> Option<IoStream> {
         let mut unheard = Context::from_waker(Waker::noop());
         loop {
-            let idle = self.state.borrow_mut().take_newest(origin)?;
+            let idle = self.state.borrow_mut().take_newest(route)?;
             if idle.is_good(IoLoop::current().time(), &mut unheard) {
                 return Some(idle.stream);
             }
         }
     }
 
+    /// Closes the idle connections, now and whenever one becomes idle.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        let idle = std::mem::take(&mut self.state.borrow_mut().idle);
+        drop(idle);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    pub(super) fn idle_count(&self) -> usize {
+        self.state.borrow().idle.len()
+    }
+
+    /// Counts those who stand in a line.
+    pub(super) fn waiting_count(&self) -> usize {
+        self.waiting.get()
+    }
+
     /// Keeps a connection for the next fetch.
-    pub(super) fn put(self: &Rc<Self>, origin: Origin, stream: IoStream) {
-        if self.max_idle == 0 || self.max_idle_per_host == 0 {
+    fn put(self: &Rc<Self>, route: Route, stream: IoStream) {
+        if self.max_idle == 0 || self.max_idle_per_host == 0 || self.closed.get() {
             return;
         }
         let idle = Idle {
-            origin,
+            route,
             stream,
             until: IoLoop::current().time().checked_add(self.idle_timeout),
         };
@@ -114,46 +139,13 @@ impl Pool {
         {
             return;
         }
-        let surplus = state.make_room(&idle.origin, self.max_idle_per_host, self.max_idle);
+        let surplus = state.make_room(&idle.route, self.max_idle_per_host, self.max_idle);
         state.idle.push(idle);
         let is_first = !std::mem::replace(&mut state.watched, true);
         drop(state);
         drop(surplus);
         if is_first {
             watch(Watching(Rc::downgrade(self))).detach();
-        }
-    }
-
-    pub(super) fn idle_count(&self) -> usize {
-        self.state.borrow().idle.len()
-    }
-
-    /// Counts those who stand in a line, and some who have left it.
-    pub(super) fn waiting_count(&self) -> usize {
-        let state = self.state.borrow();
-        state.hosts.values().map(|host| host.waiting.len()).sum()
-    }
-
-    /// Gives a permit to the first who still waits for one, or takes it back.
-    fn release(self: &Rc<Self>, origin: &Origin) {
-        let mut state = self.state.borrow_mut();
-        let Some(host) = state.hosts.get_mut(origin) else {
-            return;
-        };
-        while let Some(promise) = host.waiting.pop_front() {
-            // One that is abandoned would give it back from its destructor, one inside the other.
-            if !promise.is_abandoned() {
-                drop(state);
-                promise.set_result(Permit {
-                    pool: self.clone(),
-                    origin: origin.clone(),
-                });
-                return;
-            }
-        }
-        host.active -= 1;
-        if host.active == 0 {
-            state.hosts.remove(origin);
         }
     }
 
@@ -177,32 +169,20 @@ impl Drop for Pool {
 }
 
 impl State {
-    fn take_newest(&mut self, origin: &Origin) -> Option<Idle> {
-        let at = self.idle.iter().rposition(|idle| idle.origin == *origin)?;
+    fn take_newest(&mut self, route: &Route) -> Option<Idle> {
+        let at = self.idle.iter().rposition(|idle| idle.route == *route)?;
         Some(self.idle.remove(at))
     }
 
     /// Takes out the oldest of the host, else the oldest of all, if one more would be too many.
-    fn make_room(&mut self, origin: &Origin, per_host: usize, in_all: usize) -> Option<Idle> {
-        let of_host = |idle: &&Idle| idle.origin == *origin;
+    fn make_room(&mut self, route: &Route, per_host: usize, in_all: usize) -> Option<Idle> {
+        let of_host = |idle: &&Idle| idle.route == *route;
         let oldest = if self.idle.iter().filter(of_host).count() >= per_host {
-            self.idle.iter().position(|idle| idle.origin == *origin)
+            self.idle.iter().position(|idle| idle.route == *route)
         } else {
             (self.idle.len() >= in_all).then_some(0)
         };
         oldest.map(|at| self.idle.remove(at))
-    }
-}
-
-impl Host {
-    fn wait(&mut self) -> Deferred<Permit> {
-        if self.waiting.len() == self.waiting.capacity() {
-            // Those who gave up go before the line grows.
-            self.waiting.retain(|promise| !promise.is_abandoned());
-        }
-        let (promise, turn) = Promise::new();
-        self.waiting.push_back(promise);
-        turn
     }
 }
 
@@ -218,15 +198,47 @@ impl Idle {
     }
 }
 
-/// The right to have one connection to a host; dropping it lets the next have it.
-pub(super) struct Permit {
+/// The right to have one connection on a route; dropping it lets the next have it.
+pub(super) struct Seat {
+    host: Option<Permit>,
+    in_all: Option<Permit>,
     pool: Rc<Pool>,
-    origin: Origin,
+    route: Route,
 }
 
-impl Drop for Permit {
+impl Seat {
+    /// Keeps a connection of the route for the next fetch, and leaves.
+    pub(super) fn put(self, stream: IoStream) {
+        self.pool.put(self.route.clone(), stream);
+    }
+}
+
+impl Drop for Seat {
     fn drop(&mut self) {
-        self.pool.release(&self.origin);
+        drop((self.host.take(), self.in_all.take()));
+        let mut state = self.pool.state.borrow_mut();
+        let max = self.pool.max_clients_per_host;
+        // All permits are there, and so nobody waits.
+        let is_last = |host: &Semaphore| host.available() == max;
+        if state.hosts.get(&self.route).is_some_and(is_last) {
+            state.hosts.remove(&self.route);
+        }
+    }
+}
+
+/// Counts as waiting until it is dropped.
+struct Waiting<'p>(&'p Pool);
+
+impl<'p> Waiting<'p> {
+    fn count(pool: &'p Pool) -> Waiting<'p> {
+        pool.waiting.set(pool.waiting.get() + 1);
+        Waiting(pool)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
     }
 }
 
@@ -235,11 +247,17 @@ struct Watching(Weak<Pool>);
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(pool) = self.0.upgrade() {
+        let Some(pool) = self.0.upgrade() else {
+            return;
+        };
+        let idle = {
             let mut state = pool.state.borrow_mut();
             state.watched = false;
             state.watcher = None;
-        }
+            // Some are left only if the loop is closed, and they are of no use on another.
+            std::mem::take(&mut state.idle)
+        };
+        drop(idle);
     }
 }
 

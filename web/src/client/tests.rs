@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::error::Error as _;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -122,6 +121,9 @@ async fn read_request(stream: &IoStream) -> squall::Result<String> {
     Ok(head + &String::from_utf8(body).unwrap())
 }
 
+const CLOSED_EARLY: &str = "receiving the response head failed: \
+    the server closed the connection before the end of its answer";
+
 fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
@@ -164,8 +166,9 @@ fn request_and_answer_arrive_whole() {
     let version = env!("CARGO_PKG_VERSION");
     let want = format!(
         "1 POST /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:{}\r\ncontent-type: text/plain\r\n\
-         x-y: 1\r\nx-y: 2\r\nuser-agent: squall/{version}\r\nContent-Length: 4\r\n\r\nbody",
-        server.port
+         x-y: 1\r\nx-y: 2\r\nuser-agent: squall/{version}\r\naccept-encoding: {}\r\nContent-Length: 4\r\n\r\nbody",
+        server.port,
+        crate::http::ContentDecoder::ACCEPTED
     );
     assert_eq!(*server.log.borrow(), [want]);
 }
@@ -218,9 +221,13 @@ fn connection_that_ended_while_idle_is_thrown_away() {
     let server = Server::start([vec![Read, ok(""), pause(10)], vec![Read, ok("")]]);
     let client = AsyncHttpClient::new();
     yield_!(client.fetch(server.url("/"))).unwrap();
-    assert_eq!(client.shared.idle_count(), 1);
+    assert_eq!(client.shared.pool.idle_count(), 1);
     yield_!(squall::sleep(secs(1)));
-    assert_eq!(client.shared.idle_count(), 0, "the watcher saw the end");
+    assert_eq!(
+        client.shared.pool.idle_count(),
+        0,
+        "the watcher saw the end"
+    );
     // A POST would not be tried again, so this needs a good connection.
     yield_!(client.fetch(Request::post(server.url("/"), ""))).unwrap();
     server.check_log(&["1 GET /", "2 POST /"]);
@@ -258,7 +265,7 @@ fn stale_connection_is_replaced_once_if_the_method_allows_it() {
     let client = AsyncHttpClient::new();
     yield_!(client.fetch(server.url("/3"))).unwrap();
     let error = yield_!(client.fetch(server.url("/4"))).unwrap_err();
-    assert!(error.to_string().ends_with("receiving the head failed"));
+    assert!(error.to_string().ends_with(CLOSED_EARLY), "{error}");
     assert!(!error.is_connect() && !error.is_timeout() && error.status().is_none());
     let brief = ["3 GET /3", "3 GET /4", "4 GET /4"];
     server.check_log(&[&["1 GET /1", "1 GET /2", "2 GET /2"][..], &brief].concat());
@@ -270,7 +277,7 @@ fn stale_connection_is_an_error_for_a_post() {
     let client = AsyncHttpClient::new();
     yield_!(client.fetch(server.url("/1"))).unwrap();
     let error = yield_!(client.fetch(Request::post(server.url("/2"), "x"))).unwrap_err();
-    assert!(error.to_string().ends_with("receiving the head failed"));
+    assert!(error.to_string().ends_with(CLOSED_EARLY), "{error}");
     server.check_log(&["1 GET /1", "1 POST /2"]);
 }
 
@@ -293,7 +300,7 @@ fn idle_connection_closes_after_its_time() {
     server.check_log(&["1 GET /"]);
     yield_!(squall::sleep(secs(2)));
     server.check_log(&["1 GET /", "1 closed"]);
-    assert_eq!(client.shared.idle_count(), 0);
+    assert_eq!(client.shared.pool.idle_count(), 0);
 }
 
 #[squall::test]
@@ -315,7 +322,7 @@ fn watcher_serves_connections_that_come_later_and_ends_without_any() {
     yield_!(client.fetch(server.url("/"))).unwrap();
     assert_eq!(watchers(), 1);
     yield_!(squall::sleep(secs(60)));
-    assert_eq!(client.shared.idle_count(), 1, "its time began anew");
+    assert_eq!(client.shared.pool.idle_count(), 1, "its time began anew");
     yield_!(squall::sleep(secs(31)));
     server.check_log(&["1 GET /", "1 GET /", "1 closed"]);
     assert_eq!(watchers(), 0);
@@ -339,7 +346,7 @@ fn idle_connections_are_limited_and_the_oldest_goes_first() {
         let fetches: Vec<_> = (0..3).map(|_| client.fetch(server.url("/"))).collect();
         yield_!(fetches).unwrap();
         yield_!(squall::sleep(secs(1)));
-        assert_eq!(client.shared.idle_count(), 2);
+        assert_eq!(client.shared.pool.idle_count(), 2);
         server.check_log(&["1 GET /", "2 GET /", "3 GET /", "1 closed"]);
     }
     let server = serve();
@@ -396,9 +403,9 @@ fn those_who_gave_up_do_not_pile_up_in_the_line() {
         let request = Request::get(server.url("/")).timeout(Duration::from_millis(1));
         yield_!(client.fetch(request)).unwrap_err();
     }
-    assert!(client.shared.waiting_count() < 10);
+    assert!(client.shared.pool.waiting_count() < 10);
     yield_!(first).unwrap();
-    assert_eq!(client.shared.waiting_count(), 0);
+    assert_eq!(client.shared.pool.waiting_count(), 0);
 }
 
 #[squall::test]
@@ -413,10 +420,10 @@ fn waiting_in_line_counts_for_the_timeouts() {
     let by_connect = client.fetch(get("/2").connect_timeout(secs(1)));
     let by_request = client.fetch(get("/3").timeout(secs(2)));
     let last = client.fetch(get("/4"));
-    for (fetch, which) in [(by_connect, "connect"), (by_request, "request")] {
+    for (fetch, limit) in [(by_connect, 1), (by_request, 2)] {
         let error = yield_!(fetch).unwrap_err();
         assert!(error.is_timeout() && error.is_connect());
-        let want = format!("{which} timeout passed while waiting for a connection to be free");
+        let want = format!("timed out after {limit} s while waiting for a free connection");
         assert!(error.to_string().ends_with(&want), "{error}");
     }
     yield_!([first, last]).unwrap();
@@ -458,22 +465,32 @@ fn answer_without_length_ends_with_the_connection() {
 
 #[squall::test]
 fn answer_that_is_cut_short_is_an_error() {
-    let body = Err("receiving the body failed".to_owned());
+    let body = |detail: &str| Err(format!("receiving the response body failed after {detail}"));
+    let early = CLOSED_EARLY.trim_start_matches("receiving the response head failed");
     let short = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab";
-    assert_eq!(yield_!(fetch_pieces(&[short])), body);
+    let want = body(&format!("2 of 3 bytes{early}"));
+    assert_eq!(yield_!(fetch_pieces(&[short])), want);
     let short = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n";
-    assert_eq!(yield_!(fetch_pieces(&[short])), body);
+    let want = body(&format!("2 bytes{early}"));
+    assert_eq!(yield_!(fetch_pieces(&[short])), want);
     let malformed = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
-    assert_eq!(yield_!(fetch_pieces(&[malformed])), body);
-    let head = Err("receiving the head failed".to_owned());
+    let want = body("0 bytes: bad body: malformed chunk size");
+    assert_eq!(yield_!(fetch_pieces(&[malformed])), want);
+    let early = Err(CLOSED_EARLY.to_owned());
     assert_eq!(
         yield_!(fetch_pieces(&[b"HTTP/1.1 200 OK\r\nA: b\r\n"])),
-        head
+        early
     );
-    assert_eq!(yield_!(fetch_pieces(&[])), head);
-    assert_eq!(yield_!(fetch_pieces(&[b"SSH-2.0-x\r\n\r\n"])), head);
+    assert_eq!(yield_!(fetch_pieces(&[])), early);
+    let head = |reason: &str| {
+        let failed = "receiving the response head failed: bad message";
+        Err(format!("{failed}: {reason}"))
+    };
+    let want = head("malformed version");
+    assert_eq!(yield_!(fetch_pieces(&[b"SSH-2.0-x\r\n\r\n"])), want);
     let two = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab";
-    assert_eq!(yield_!(fetch_pieces(&[two])), head);
+    let want = head("two different Content-Lengths");
+    assert_eq!(yield_!(fetch_pieces(&[two])), want);
 }
 
 #[squall::test]
@@ -483,8 +500,8 @@ fn answer_that_is_too_large_is_an_error() {
         max_head_bytes: 100,
         ..ClientConfig::default()
     });
-    let body = "the answer's body is too large, over 4 bytes";
-    let head = "the answer's head is too large";
+    let body = "the response body is too large, over 4 bytes";
+    let head = "the response head is too large, over 100 bytes";
     let long_field = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "x".repeat(100));
     let many_fields = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A:\r\n".repeat(101));
     for (answer, want) in [
@@ -553,7 +570,7 @@ fn interim_answers_are_skipped_up_to_ten() {
     assert!(yield_!(fetch_pieces(&[&many(10)])).is_ok());
     assert_eq!(
         yield_!(fetch_pieces(&[&many(11)])),
-        Err("receiving the head failed".into())
+        Err("receiving the response head failed: more than 10 interim answers".into())
     );
 }
 
@@ -683,7 +700,7 @@ fn mistakes_of_the_request_come_out_of_the_deferred() {
     assert!(deferred.done());
     assert_eq!(
         yield_!(deferred).unwrap_err().to_string(),
-        "fetch: malformed url"
+        "fetch: malformed url: relative URL without a base"
     );
     let request = Request::get("http://h/").header("A", "\n");
     let error = yield_!(client.fetch(request)).unwrap_err();
@@ -702,14 +719,18 @@ fn refused_connection_and_unknown_name_are_told_apart() {
     let error = yield_!(client.fetch(format!("http://127.0.0.1:{port}/"))).unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("fetch from 127.0.0.1:{port}: connecting failed")
+        format!(
+            "fetch from 127.0.0.1:{port}: connect to 127.0.0.1:{port} failed: \
+             Connection refused (os error 111)"
+        )
     );
     assert!(error.is_connect() && !error.is_timeout());
-    assert!(error.source().unwrap().to_string().contains("refused"));
+    let refused = Some(std::io::ErrorKind::ConnectionRefused);
+    assert_eq!(error.io().map(std::io::Error::kind), refused);
 
     let error = yield_!(client.fetch("http://no.such.name.invalid/")).unwrap_err();
-    let want = "fetch from no.such.name.invalid: looking up the name failed";
-    assert_eq!(error.to_string(), want);
+    let want = "fetch from no.such.name.invalid: looking up no.such.name.invalid failed: ";
+    assert!(error.to_string().starts_with(want), "{error}");
     assert!(error.is_connect());
 }
 
@@ -752,10 +773,14 @@ async fn time_out(script: Vec<Step>, request: impl Fn(String) -> Request) -> Str
 #[squall::test]
 fn silent_server_times_out_after_twenty_seconds() {
     let silent = yield_!(time_out(vec![Read, Closed], Request::get));
-    assert_eq!(silent, "request timeout passed while receiving the head");
+    assert_eq!(
+        silent,
+        "timed out after 20 s while waiting for the response head"
+    );
     let cut = write("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab");
     let cut = yield_!(time_out(vec![Read, cut, Closed], Request::get));
-    assert_eq!(cut, "request timeout passed while receiving the body");
+    let want = "timed out after 20 s while receiving the response body (2 of 3 bytes)";
+    assert_eq!(cut, want);
 }
 
 #[squall::test]
@@ -766,7 +791,8 @@ fn slow_server_times_out_all_the_same() {
     }
     script.push(Closed);
     let slow = yield_!(time_out(script, Request::get));
-    assert_eq!(slow, "request timeout passed while receiving the body");
+    let want = "timed out after 20 s while receiving the response body (6 of 99 bytes)";
+    assert_eq!(slow, want);
 }
 
 #[squall::test]
@@ -774,7 +800,7 @@ fn server_that_does_not_read_times_out() {
     let server = Server::start([vec![pause(60_000)]]);
     let request = Request::post(server.url("/"), vec![b'x'; 64 << 20]);
     let error = yield_!(AsyncHttpClient::new().fetch(request)).unwrap_err();
-    let want = "request timeout passed while sending the request";
+    let want = "timed out after 20 s while sending the request";
     assert!(error.to_string().ends_with(want), "{error}");
 }
 
@@ -809,8 +835,8 @@ fn host_that_does_not_accept_times_out() {
     let request = Request::get(format!("http://{address}/")).connect_timeout(secs(5));
     let before = IoLoop::current().time();
     let error = yield_!(AsyncHttpClient::new().fetch(request)).unwrap_err();
-    let want = "connect timeout passed while connecting";
-    assert!(error.to_string().ends_with(want), "{error}");
+    let want = format!("timed out after 5 s while connecting to {address}");
+    assert!(error.to_string().ends_with(&want), "{error}");
     assert!(error.is_timeout() && error.is_connect());
     assert!(IoLoop::current().time() - before < secs(6));
 }
@@ -825,7 +851,7 @@ fn early_answer_to_a_large_body_is_found() {
             assert_eq!(error.response().unwrap().body(), b"no");
         }
         // The system may throw away what came before the reset.
-        Err(error) => assert!(error.to_string().ends_with("sending the request failed")),
+        Err(error) => assert!(error.to_string().contains("sending the request failed: ")),
         Ok(response) => panic!("{response:?}"),
     }
 }

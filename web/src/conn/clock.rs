@@ -1,4 +1,4 @@
-//! The time of day, for `Date` headers: asked for once a turn.
+//! The time of day, for `Date` headers and cookies: asked for once a turn.
 
 use std::cell::Cell;
 use std::time::{Instant, SystemTime};
@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// The time of day at which the loop's turn began.
-pub(super) fn wall_clock() -> SystemTime {
+pub(crate) fn wall_clock() -> SystemTime {
     let turn = IoLoop::current().turn_time();
     match LAST.get() {
         Some((asked, time)) if asked == turn => time,

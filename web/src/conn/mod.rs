@@ -21,6 +21,7 @@ pub use exchange::Exchange;
 pub use request::{Request, Verb};
 pub use values::{IntoName, IntoValue};
 
+pub(crate) use clock::wall_clock;
 pub(crate) use failure::log_error;
 pub(crate) use server::{Shared, serve_connection};
 

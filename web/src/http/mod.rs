@@ -34,6 +34,7 @@ mod host;
 
 mod body;
 mod chunked;
+mod decode;
 
 mod encode;
 mod response;
@@ -44,6 +45,7 @@ mod form;
 pub use self::body::BodyDecoder;
 pub use self::chunked::{ChunkError, ChunkedDecoder, LAST_CHUNK, encode_chunk};
 pub use self::date::DateCache;
+pub(crate) use self::decode::{ContentDecoder, Decoded};
 pub use self::encode::{
     CONTINUE, EncodeError, ResponseBody, encode_request_head, encode_response_head,
 };

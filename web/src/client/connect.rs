@@ -1,0 +1,145 @@
+//! From a route to a stream: look up the name, try its addresses, ask a proxy for a tunnel.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+
+use http::header::{self, HeaderMap};
+use http::{Method, StatusCode};
+use squall::net::{IoStream, TcpClient};
+
+use super::error::{Source, Stage};
+use super::progress::Progress;
+use super::proxy::Proxy;
+use super::route::{Origin, Route, Through};
+use super::wire::Wire;
+use crate::http::{BodyFraming, Limits, encode_request_head};
+
+/// Makes a connection; `progress` follows, for whoever has to say where it failed.
+pub(super) async fn connect(
+    route: &Route,
+    mapping: &HashMap<String, String>,
+    allow_ipv6: bool,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<IoStream, Source> {
+    let to = mapped(&route.to, mapping);
+    let client = TcpClient::new().source_ip(route.source);
+    let fits = |address: &SocketAddr| {
+        (allow_ipv6 || address.is_ipv4())
+            && (route.source).is_none_or(|source| source.is_ipv4() == address.is_ipv4())
+    };
+    progress.enter_with(Stage::Resolve, &to.host);
+    let addresses = client.resolve(&*to.host, to.port).await?;
+    let mut last = None;
+    for address in addresses.into_iter().filter(fits) {
+        progress.enter_with(Stage::Connect, address);
+        match client.connect_to(address).await {
+            Ok(stream) => match &route.through {
+                Through::Nobody | Through::Forward(_) => return Ok(stream),
+                Through::Tunnel(tunnel) => {
+                    let (proxy, target) = &**tunnel;
+                    progress.enter_with(Stage::Proxy, proxy.authority());
+                    return open_tunnel(stream, proxy, target, limits, progress).await;
+                }
+            },
+            Err(error) => last = Some(error),
+        }
+    }
+    let none = "the name has no address of the family that may be used";
+    Err(last.map_or_else(|| none.into(), Source::from))
+}
+
+/// Where to connect to instead: by name and port, else by name.
+fn mapped(to: &Origin, mapping: &HashMap<String, String>) -> Origin {
+    let full = format!("{}:{}", to.host, to.port);
+    let Some(other) = mapping.get(&full).or_else(|| mapping.get(&*to.host)) else {
+        return to.clone();
+    };
+    let with_port = other.rsplit_once(':').and_then(|(host, port)| {
+        // An IPv6 address without a port has colons as well, but ends in a bracket.
+        let is_whole = !host.contains(':') || host.ends_with(']');
+        let port = port.parse().ok().filter(|_| is_whole)?;
+        Some((host, port))
+    });
+    let (host, port) = with_port.unwrap_or((other, to.port));
+    Origin {
+        host: host.into(),
+        port,
+    }
+}
+
+/// Asks for a tunnel by `CONNECT` (RFC 9110 §9.3.6).
+async fn open_tunnel(
+    stream: IoStream,
+    proxy: &Proxy,
+    target: &Origin,
+    limits: &Limits,
+    progress: &Progress,
+) -> Result<IoStream, Source> {
+    let authority = format!("{}:{}", target.host, target.port);
+    let mut headers = HeaderMap::new();
+    if let Some(authorization) = &proxy.authorization {
+        headers.insert(header::PROXY_AUTHORIZATION, authorization.clone());
+    }
+    let mut head = Vec::new();
+    let (method, none) = (Method::CONNECT, BodyFraming::None);
+    encode_request_head(&mut head, &method, &authority, &authority, &headers, none)?;
+    stream.write(&head).await?;
+    let mut wire = Wire::new(stream);
+    let answer = poll_fn(|cx| wire.poll_final_head(cx, &method, limits, progress));
+    let answer = answer.await.map_err(|failure| {
+        let too_large = || "its answer is too large".into();
+        failure.source.unwrap_or_else(too_large)
+    })?;
+    if !answer.status.is_success() {
+        let status = answer.status;
+        let hint = match status {
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => "; see Proxy::auth",
+            _ => "",
+        };
+        return Err(format!("the proxy answered {status}{hint}").into());
+    }
+    // The server cannot have spoken before the client: what came is not the tunnel's.
+    match wire.into_idle() {
+        Some(stream) => Ok(stream),
+        None => Err(Box::new(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the proxy sent more than its answer",
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_mapped_with_and_without_port() {
+        // S29
+        let mapping = [
+            ("a.example", "127.0.0.1"),
+            ("a.example:81", "b.example:8081"),
+            ("c.example", "[::1]"),
+            ("d.example", "[::1]:82"),
+        ];
+        let mapping = mapping.map(|(from, to)| (from.to_owned(), to.to_owned()));
+        let mapping = HashMap::from(mapping);
+        let check = |host: &str, port, want: &str| {
+            let to = mapped(
+                &Origin {
+                    host: host.into(),
+                    port,
+                },
+                &mapping,
+            );
+            assert_eq!(format!("{}:{}", to.host, to.port), want);
+        };
+        check("a.example", 80, "127.0.0.1:80");
+        check("a.example", 81, "b.example:8081");
+        check("c.example", 80, "[::1]:80");
+        check("d.example", 80, "[::1]:82");
+        check("other", 80, "other:80");
+    }
+}
