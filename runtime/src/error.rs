@@ -31,6 +31,9 @@ enum Kind {
     LimitExceeded {
         limit: usize,
     },
+    WriteBufferFull {
+        limit: usize,
+    },
     AlreadyReading,
     Resolve {
         host: String,
@@ -68,9 +71,12 @@ impl Error {
             })
     }
 
-    /// True if a read went past the number of bytes that it was allowed.
+    /// True if a read went past the number of bytes that it was allowed, or a write would have.
     pub fn is_limit(&self) -> bool {
-        matches!(self.kind, Kind::LimitExceeded { .. })
+        matches!(
+            self.kind,
+            Kind::LimitExceeded { .. } | Kind::WriteBufferFull { .. }
+        )
     }
 
     /// True if a host's name could not be looked up.
@@ -144,6 +150,10 @@ impl Error {
 
     pub(crate) fn limit_exceeded(limit: usize) -> Error {
         Kind::LimitExceeded { limit }.into()
+    }
+
+    pub(crate) fn write_buffer_full(limit: usize) -> Error {
+        Kind::WriteBufferFull { limit }.into()
     }
 
     pub(crate) fn already_reading() -> Error {
@@ -279,6 +289,10 @@ impl fmt::Display for Error {
             Kind::LimitExceeded { limit } => {
                 write!(f, "what was waited for did not come within {limit} bytes")
             }
+            Kind::WriteBufferFull { limit } => write!(
+                f,
+                "more than {limit} bytes would wait to be written; wait for the writes before"
+            ),
             Kind::AlreadyReading => f.write_str("another read of this stream is pending"),
             Kind::Resolve { host } => write!(f, "the name {host:?} could not be looked up"),
             Kind::QueueEmpty => f.write_str("the queue is empty"),

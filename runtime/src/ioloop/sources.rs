@@ -247,7 +247,8 @@ pub(crate) struct Registration {
     fd: RawFd,
 }
 
-/// Tells a source in memory, in the place of the system, that it is ready.
+/// Knows a source without keeping it: tells one in memory, in the place of the system, that it is
+/// ready, and waits for the end of any.
 #[derive(Clone, Debug)]
 pub(crate) struct Notifier {
     io_loop: WeakLoop,
@@ -266,6 +267,34 @@ impl Notifier {
             None => return,
         };
         waiters.wake();
+    }
+
+    /// Ready once the direction has ended, and if the source is gone: nothing more will come, or be
+    /// taken.
+    pub(crate) fn poll_ended(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io_loop) = self.io_loop.upgrade() else {
+            return Poll::Ready(());
+        };
+        let mut sources = io_loop.sources().borrow_mut();
+        let fd = sources.get(self.key).map(|source| source.fd);
+        let (Some(fd), Some(side)) = (fd, sources.side(self.key, direction)) else {
+            return Poll::Ready(());
+        };
+        if side.closed {
+            return Poll::Ready(());
+        }
+        side.waiters.add(cx.waker());
+        context::waits_for(waits_for(fd, direction));
+        Poll::Pending
+    }
+}
+
+fn waits_for(fd: RawFd, direction: Direction) -> WaitsFor {
+    match direction {
+        Direction::Read if fd == IN_MEMORY => WaitsFor::Bytes,
+        Direction::Write if fd == IN_MEMORY => WaitsFor::Room,
+        Direction::Read => WaitsFor::Readable(fd),
+        Direction::Write => WaitsFor::Writable(fd),
     }
 }
 
@@ -342,12 +371,7 @@ impl Registration {
             return Poll::Ready(Ok(()));
         }
         side.waiters.add(cx.waker());
-        context::waits_for(match direction {
-            Direction::Read if self.fd == IN_MEMORY => WaitsFor::Bytes,
-            Direction::Write if self.fd == IN_MEMORY => WaitsFor::Room,
-            Direction::Read => WaitsFor::Readable(self.fd),
-            Direction::Write => WaitsFor::Writable(self.fd),
-        });
+        context::waits_for(waits_for(self.fd, direction));
         Poll::Pending
     }
 
@@ -384,7 +408,11 @@ impl Drop for Registration {
     fn drop(&mut self) {
         if let Some(io_loop) = self.io_loop.upgrade() {
             let removed = io_loop.sources().borrow_mut().remove(self.key);
-            drop(removed);
+            // Nobody who borrows it waits any more; those who watch for its end may.
+            if let Some(Kind::Edge { read, write }) = removed.map(|source| source.kind) {
+                read.waiters.wake();
+                write.waiters.wake();
+            }
         }
     }
 }

@@ -20,11 +20,17 @@
 //! ```
 
 mod client;
+mod closing;
+mod from_source;
 pub(crate) mod memory;
+mod rare;
 mod read_buf;
+mod reading;
 mod server;
+mod socket;
 mod stream;
 mod turns;
+mod writing;
 
 pub use client::TcpClient;
 pub use server::TcpServer;

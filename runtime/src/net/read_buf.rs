@@ -39,6 +39,14 @@ impl ReadBuf {
         count
     }
 
+    /// Puts bytes in front of those that are there.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        let rest = std::mem::take(&mut self.bytes);
+        let all = [bytes, &rest[self.start..]].concat();
+        self.bytes = all;
+        self.start = 0;
+    }
+
     /// Has `read` fill room for `count` bytes at the end, and keeps as many as it says.
     pub(super) fn fill<R>(
         &mut self,
@@ -91,6 +99,18 @@ mod tests {
         assert_eq!(buffer.copy_to(&mut out), 4);
         assert_eq!(&out, b"llo ");
         assert_eq!(buffer.take(5), b"world");
+    }
+
+    #[test]
+    fn what_is_put_back_comes_out_first() {
+        let mut buffer = ReadBuf::default();
+        fill(&mut buffer, b"hello world");
+        let taken = buffer.take(6);
+        buffer.put_back(&taken[2..]);
+        assert_eq!(buffer.filled(), b"llo world");
+        buffer.take(9);
+        buffer.put_back(b"x");
+        assert_eq!(buffer.take(1), b"x");
     }
 
     #[test]

@@ -27,6 +27,11 @@ impl Turns {
         Turn(self)
     }
 
+    /// True while somebody has a turn.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.get()
+    }
+
     /// Gives the turn to the first in the line.
     fn pass_on(&self) {
         let line = self.line.take();

@@ -3,6 +3,9 @@
 /// Servers and clients: connections, names, descriptors that run out.
 mod server;
 
+/// Tornado's cases of streams, over each kind of them.
+mod cases;
+
 /// Reads: what ends them, what they keep, one at a time.
 mod reads;
 

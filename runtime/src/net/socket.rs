@@ -1,0 +1,175 @@
+//! What a stream is over: a socket, the end of a pipe, or that of a wire in memory.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+
+use mio::net::{TcpStream, UnixStream};
+use mio::unix::pipe;
+
+use super::memory::End;
+
+pub(super) enum Socket {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// The end of a pipe that is read; none once it is closed, for a pipe has no other way to end.
+    Reader(RefCell<Option<pipe::Receiver>>),
+    /// The end of a pipe that is written.
+    Writer(RefCell<Option<pipe::Sender>>),
+    /// One end of a pair in memory.
+    Memory(End),
+}
+
+impl Socket {
+    pub(super) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(socket) => (&*socket).read(into),
+            Socket::Unix(socket) => (&*socket).read(into),
+            Socket::Reader(pipe) => {
+                (pipe.borrow().as_ref()).map_or(Ok(0), |mut pipe| pipe.read(into))
+            }
+            Socket::Writer(_) => Err(wrong_end()),
+            Socket::Memory(end) => end.read(into),
+        }
+    }
+
+    /// True if a read that gave less than there was room for has taken all there is.
+    pub(super) fn is_drained(&self) -> bool {
+        match self {
+            Socket::Memory(end) => end.is_drained(),
+            _ => true,
+        }
+    }
+
+    pub(super) fn write(&self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(socket) => (&*socket).write(data),
+            Socket::Unix(socket) => (&*socket).write(data),
+            Socket::Reader(_) => Err(wrong_end()),
+            Socket::Writer(pipe) => match pipe.borrow().as_ref() {
+                Some(mut pipe) => pipe.write(data),
+                None => Err(io::ErrorKind::BrokenPipe.into()),
+            },
+            Socket::Memory(end) => end.write(data),
+        }
+    }
+
+    /// Writes a part of the slices, one after the other; in one call where the system has one.
+    pub(super) fn write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(socket) => (&*socket).write_vectored(parts),
+            Socket::Unix(socket) => (&*socket).write_vectored(parts),
+            Socket::Reader(_) => Err(wrong_end()),
+            Socket::Writer(pipe) => match pipe.borrow().as_ref() {
+                Some(mut pipe) => pipe.write_vectored(parts),
+                None => Err(io::ErrorKind::BrokenPipe.into()),
+            },
+            Socket::Memory(end) => end.write(first_full(parts)),
+        }
+    }
+
+    /// Says that no more will be read or written. The owner closes the descriptor by dropping this;
+    /// that of a pipe is closed now.
+    pub(super) fn close(&self) {
+        // It only fails if the connection is gone, which is what is wanted.
+        let _ = match self {
+            Socket::Tcp(socket) => socket.shutdown(Shutdown::Both),
+            Socket::Unix(socket) => socket.shutdown(Shutdown::Both),
+            Socket::Reader(_) | Socket::Writer(_) => {
+                self.close_pipe();
+                Ok(())
+            }
+            Socket::Memory(end) => {
+                end.close();
+                Ok(())
+            }
+        };
+    }
+
+    /// Says that no more will be written.
+    pub(super) fn shutdown_write(&self) -> io::Result<()> {
+        match self {
+            Socket::Tcp(socket) => socket.shutdown(Shutdown::Write),
+            Socket::Unix(socket) => socket.shutdown(Shutdown::Write),
+            Socket::Reader(_) => Ok(()),
+            Socket::Writer(_) => {
+                self.close_pipe();
+                Ok(())
+            }
+            Socket::Memory(end) => {
+                end.shut();
+                Ok(())
+            }
+        }
+    }
+
+    fn close_pipe(&self) {
+        match self {
+            Socket::Reader(pipe) => drop(pipe.take()),
+            Socket::Writer(pipe) => drop(pipe.take()),
+            Socket::Tcp(_) | Socket::Unix(_) | Socket::Memory(_) => {}
+        }
+    }
+
+    /// True for what has no side that is read.
+    pub(super) fn only_writes(&self) -> bool {
+        matches!(self, Socket::Writer(_))
+    }
+
+    pub(super) fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        match self {
+            Socket::Tcp(socket) => socket.set_nodelay(on),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn peer_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Socket::Tcp(socket) => socket.peer_addr().ok(),
+            Socket::Memory(end) => end.addresses().map(|addresses| addresses.peer),
+            Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
+        }
+    }
+
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Socket::Tcp(socket) => socket.local_addr().ok(),
+            Socket::Memory(end) => end.addresses().map(|addresses| addresses.own),
+            Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
+        }
+    }
+
+    pub(super) fn raw_fd(&self) -> Option<RawFd> {
+        match self {
+            Socket::Tcp(socket) => Some(socket.as_raw_fd()),
+            Socket::Unix(socket) => Some(socket.as_raw_fd()),
+            Socket::Reader(pipe) => pipe.borrow().as_ref().map(AsRawFd::as_raw_fd),
+            Socket::Writer(pipe) => pipe.borrow().as_ref().map(AsRawFd::as_raw_fd),
+            Socket::Memory(_) => None,
+        }
+    }
+}
+
+/// The first slice that has bytes.
+pub(super) fn first_full<'a>(parts: &'a [IoSlice<'_>]) -> &'a [u8] {
+    parts
+        .iter()
+        .find(|part| !part.is_empty())
+        .map_or(&[], |part| part)
+}
+
+fn wrong_end() -> io::Error {
+    let message = "a pipe is read at one end and written at the other; this is the wrong one";
+    io::Error::new(io::ErrorKind::Unsupported, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_in_memory_costs_sockets_nothing() {
+        assert!(size_of::<End>() <= size_of::<RefCell<Option<pipe::Receiver>>>());
+    }
+}
