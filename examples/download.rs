@@ -58,7 +58,7 @@ fn download(
     url: String,
     path: PathBuf,
     progress: Rc<Progress>,
-) -> Result<()> {
+) -> Result<(), Box<dyn std::error::Error>> {
     // However long it takes, as long as something comes.
     let request = Request::get(&url)
         .timeout(None)

@@ -572,3 +572,32 @@ fn file_that_is_not_there_is_an_error_before_anything_is_sent() {
     }
     assert!(server.log.take().is_empty());
 }
+
+#[squall::test]
+fn write_that_is_given_up_ends_the_request() {
+    let server = Server::start(|peer| async move {
+        sleep(10 * SECOND).await;
+        peer.closed().await
+    });
+    let request = Request::put(server.url("/"), "").body_producer(|body: BodyWriter| async move {
+        let large = vec![b'x'; 64 << 20];
+        let given_up = squall::with_timeout(SECOND, body.write(large)).await;
+        assert!(given_up.is_err());
+        Ok::<(), squall::Error>(())
+    });
+    let error = yield_!(AsyncHttpClient::new().fetch(request)).unwrap_err();
+    assert!(text(&error).contains("gave up a write"), "{error}");
+}
+
+#[squall::test]
+fn writes_at_the_same_time_go_out_whole() {
+    let body = yield_!(sent(|url| {
+        let request = Request::put(url, "").header("Content-Length", "400000");
+        request.body_producer(|body: BodyWriter| async move {
+            let writes = [b'a', b'b'].map(|byte| body.write(vec![byte; 200_000]));
+            yield_!(writes).map(|_| ())
+        })
+    }));
+    let want = "a".repeat(200_000) + &"b".repeat(200_000);
+    assert!(body.unwrap() == want);
+}

@@ -300,3 +300,24 @@ fn hold(stream: IoStream) {
     let _ = yield_!(stream.write(b"hello"));
     let _ = yield_!(stream.read_until_close(1));
 }
+
+#[squall::test]
+fn client_connects_from_the_address_it_is_given() {
+    let server = TcpServer::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    for source in ["127.0.0.1", "127.0.0.3"] {
+        let source: std::net::IpAddr = source.parse().unwrap();
+        let client = TcpClient::new().source_ip(source);
+        let stream = yield_!(client.connect_to(address)).unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip(), source);
+        let (_, peer) = yield_!(server.accept()).unwrap();
+        assert_eq!(peer.ip(), source);
+        let stream = yield_!(client.connect("127.0.0.1", address.port())).unwrap();
+        assert_eq!(stream.local_addr().unwrap().ip(), source);
+        yield_!(server.accept()).unwrap();
+    }
+    let foreign: std::net::IpAddr = "192.0.2.1".parse().unwrap();
+    let client = TcpClient::new().source_ip(foreign);
+    let error = yield_!(client.connect_to(address)).unwrap_err();
+    assert_eq!(error.io().unwrap().kind(), ErrorKind::AddrNotAvailable);
+}

@@ -186,7 +186,7 @@ impl Produced {
         let shared = Rc::new(Writing {
             turn: Lock::new(),
             left: Cell::new(self.length),
-            failed: Cell::new(false),
+            state: Cell::new(State::Good),
             progress,
         });
         let writer = BodyWriter {
@@ -200,15 +200,16 @@ impl Produced {
                 make.expect("it was asked whether it can be sent")(writer)
             }
         };
-        if let Err(error) = making.await {
-            return Err(match shared.failed.get() {
-                // It passes on what its write told it.
-                true => SendError::Stream(closed().into()),
-                false => SendError::Producer(error),
-            });
-        }
-        if shared.failed.get() {
-            return Err(SendError::Stream(closed().into()));
+        let made = making.await;
+        match (shared.state.get(), made) {
+            // What its write was told is no news, whether or not it passes it on.
+            (State::Failed, _) => return Err(SendError::Stream(closed().into())),
+            (_, Err(error)) => return Err(SendError::Producer(error)),
+            (State::Amid, _) => {
+                let text = "the body producer gave up a write, which may have sent a part";
+                return Err(SendError::Producer(text.into()));
+            }
+            (State::Good, Ok(())) => {}
         }
         match shared.left.get() {
             None => stream.write(LAST_CHUNK).await.map_err(SendError::Stream),
@@ -238,9 +239,17 @@ struct Writing {
     turn: Lock,
     /// What is left of the length that was announced; none if there is none.
     left: Cell<Option<u64>>,
-    /// True once the connection failed.
-    failed: Cell<bool>,
+    state: Cell<State>,
     progress: Rc<Progress>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Good,
+    /// In a write; if that is given up, a part of its piece may have been sent.
+    Amid,
+    /// The connection failed.
+    Failed,
 }
 
 impl BodyWriter {
@@ -275,13 +284,18 @@ impl BodyWriter {
                 data
             }
         };
+        if self.shared.state.get() != State::Good {
+            return Err(closed().into());
+        }
+        self.shared.state.set(State::Amid);
         let sent = send_bytes(&stream, bytes, &self.shared.progress).await;
-        sent.map_err(|error| {
-            self.shared.failed.set(true);
-            match error {
-                SendError::Stream(error) => error,
-                SendError::Producer(_) => closed().into(),
-            }
+        self.shared.state.set(match &sent {
+            Ok(()) => State::Good,
+            Err(_) => State::Failed,
+        });
+        sent.map_err(|error| match error {
+            SendError::Stream(error) => error,
+            SendError::Producer(_) => closed().into(),
         })
     }
 }

@@ -50,6 +50,9 @@ pub(super) enum Kind {
     HeadTooLarge {
         max: usize,
     },
+    TooManyFields {
+        max: usize,
+    },
     BodyTooLarge {
         max: u64,
     },
@@ -120,7 +123,7 @@ impl FetchError {
     pub fn is_too_large(&self) -> bool {
         matches!(
             self.0.kind,
-            Kind::HeadTooLarge { .. } | Kind::BodyTooLarge { .. }
+            Kind::HeadTooLarge { .. } | Kind::TooManyFields { .. } | Kind::BodyTooLarge { .. }
         )
     }
 
@@ -130,7 +133,7 @@ impl FetchError {
             Kind::Request(_) => Stage::Request,
             Kind::Failed(at) | Kind::Timeout { at, .. } => at.stage,
             Kind::Producer => Stage::Send,
-            Kind::HeadTooLarge { .. } => Stage::Head,
+            Kind::HeadTooLarge { .. } | Kind::TooManyFields { .. } => Stage::Head,
             Kind::BodyTooLarge { .. } | Kind::Encoding => Stage::Body,
             Kind::Redirect(_)
             | Kind::TooManyRedirects { .. }
@@ -218,6 +221,9 @@ impl fmt::Display for FetchError {
             }
             Kind::HeadTooLarge { max } => {
                 write!(f, "the response head is too large, over {max} bytes")?;
+            }
+            Kind::TooManyFields { max } => {
+                write!(f, "the response head has too many fields, over {max}")?;
             }
             Kind::BodyTooLarge { max } => {
                 write!(f, "the response body is too large, over {max} bytes")?;

@@ -211,6 +211,10 @@ impl Failure {
             ParseError::TargetTooLong | ParseError::HeadTooLarge => {
                 Self::too_large(Kind::HeadTooLarge { max })
             }
+            ParseError::TooManyHeaders => {
+                let max = limits.max_headers;
+                Self::too_large(Kind::TooManyFields { max })
+            }
             _ => Self::at(Stage::Head, error),
         }
     }
