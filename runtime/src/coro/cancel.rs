@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::frame_key::FrameMark;
 use super::{context, frames};
 use crate::error::Error;
 
@@ -163,7 +164,7 @@ impl Drop for News {
 
 /// Runs `drops`, and has the deferreds that it drops cancelled rather than detached.
 pub(crate) fn cancelling(drops: impl FnOnce()) {
-    struct Restore(Option<frames::FrameMark>);
+    struct Restore(Option<FrameMark>);
     impl Drop for Restore {
         fn drop(&mut self) {
             context::with(|context| context.drop_cancels.set(self.0));

@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 
 use super::cancel::Cancelled;
 use super::context;
-use super::outcome::panic_message;
+use super::panic::panic_message;
 use super::return_value;
 use super::traceback::Traceback;
 

@@ -7,8 +7,7 @@
 use std::cell::Cell;
 
 use super::beacon::Beacon;
-use super::frames::{FrameKey, FrameMark};
-use super::lineage;
+use super::frame_key::{FrameKey, FrameMark};
 use super::site::YieldSite;
 use super::tick::Tick;
 use super::traceback::Traceback;
@@ -111,17 +110,6 @@ impl Context {
         self.site.replace(entered.site)
     }
 
-    /// Shows a frame's coroutine to a watchdog, if one looks, and the yield that it was last
-    /// suspended at.
-    ///
-    /// Not a part of `enter`, so that a resume that nobody watches pays nothing for it.
-    #[inline]
-    pub(crate) fn show(&self, frame: FrameKey) {
-        if let Some(beacon) = self.beacon.get() {
-            show(beacon, frame);
-        }
-    }
-
     /// Fills the budget, as each resume by the loop does.
     #[inline]
     pub(crate) fn refill(&self) {
@@ -210,11 +198,6 @@ impl Context {
         self.stack.set(outer.stack);
         self.budget.set(outer.budget);
     }
-}
-
-#[cold]
-fn show(beacon: &Beacon, frame: FrameKey) {
-    beacon.show(&lineage::lineage(frame));
 }
 
 /// What was running before a frame was entered.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::cancel::Cancelled;
 use super::context;
-use super::frames::{FrameKey, FrameMark};
+use super::frame_key::{FrameKey, FrameMark};
 use super::outcome::Outcome;
 
 /// Something that will have an outcome once: a started coroutine or a promise.

@@ -14,63 +14,26 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::context;
+use super::frame_key::{FrameKey, FrameMark, SCOPED_BIT};
 use super::site::{CoroutineSite, YieldSite};
 use super::tick::Tick;
 use super::traceback::TraceFrame;
 use super::waits::WaitsFor;
 
-/// Names one frame of this thread for as long as it lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct FrameKey {
-    /// Where the frame is found: a slot of a loop, or one of `SCOPED`.
-    index: u32,
-    serial: u32,
-}
-
-/// Set in the index of a scoped coroutine's frame.
-const SCOPED_BIT: u32 = 1 << 31;
-
-impl FrameKey {
-    pub(crate) const NONE: FrameKey = FrameKey {
-        index: u32::MAX,
-        serial: 0,
-    };
-
-    /// A new key for a frame that is found at `index`.
-    #[inline]
-    pub(crate) fn new(index: u32) -> FrameKey {
-        let serial = context::with(|context| {
-            let serial = context.serial.get().wrapping_add(1);
-            context.serial.set(serial);
-            serial
-        });
-        FrameKey { index, serial }
-    }
-
-    /// True if its frame is found at `index`.
-    pub(crate) fn is_in(self, index: u32) -> bool {
-        self.index == index
-    }
-
-    pub(crate) fn number(self) -> u64 {
-        u64::from(self.serial) << 32 | u64::from(self.index)
-    }
-}
-
-/// A point in the order in which frames are made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FrameMark(u32);
-
-impl FrameKey {
-    /// True if the frame was there at the mark. Serials wrap, so it is right within 2^31 frames.
-    pub(crate) fn is_before(self, mark: FrameMark) -> bool {
-        mark.0.wrapping_sub(self.serial) as i32 >= 0
-    }
-}
-
 /// Marks the present point.
 pub(crate) fn mark() -> FrameMark {
     FrameMark(context::with(|context| context.serial.get()))
+}
+
+/// A new key for a frame that is found at `index`.
+#[inline]
+fn new_key(index: u32) -> FrameKey {
+    let serial = context::with(|context| {
+        let serial = context.serial.get().wrapping_add(1);
+        context.serial.set(serial);
+        serial
+    });
+    FrameKey { index, serial }
 }
 
 /// What is known of one live coroutine.
@@ -117,7 +80,7 @@ impl Frame {
     pub(crate) fn new(coroutine: &'static CoroutineSite, index: u32) -> Frame {
         Frame {
             coroutine,
-            key: FrameKey::new(index),
+            key: new_key(index),
             parent: context::with(|context| context.frame.get()),
             resumes: Cell::new(0),
             at: Cell::new(None),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::context;
-use super::frames::FrameKey;
+use super::frame_key::FrameKey;
 
 /// The time that a cancelled coroutine has.
 pub(crate) struct Grace {

@@ -8,7 +8,8 @@ use std::cell::RefCell;
 
 use slab::Slab;
 
-use super::frames::{FrameKey, LiveCoroutine};
+use super::frame_key::FrameKey;
+use super::frames::LiveCoroutine;
 use super::waits::WaitsFor;
 
 thread_local! {

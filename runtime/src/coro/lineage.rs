@@ -1,6 +1,5 @@
 //! A coroutine and those that started it, as a watchdog is shown them.
 
-use super::frames::{self, FrameKey};
 use super::traceback::TraceFrame;
 
 /// How many coroutines of a lineage are kept.
@@ -25,24 +24,4 @@ pub(crate) enum LineageEnd {
     Gone,
     /// There are more.
     Deeper,
-}
-
-/// Returns a frame's coroutine and who started it.
-pub(crate) fn lineage(mut key: FrameKey) -> Lineage {
-    let mut lineage = Lineage::default();
-    for place in &mut lineage.places {
-        if key == FrameKey::NONE {
-            return lineage;
-        }
-        let Some((found, parent)) = frames::place(key) else {
-            lineage.end = LineageEnd::Gone;
-            return lineage;
-        };
-        *place = Some(found);
-        key = parent;
-    }
-    if key != FrameKey::NONE {
-        lineage.end = LineageEnd::Deeper;
-    }
-    lineage
 }

@@ -1,16 +1,13 @@
 //! How a coroutine ended, and what can be said of a failure.
 
-use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
 
 use super::cancel::Cancelled;
+use super::panic::Panic;
 use super::return_value::{self, Returnable};
 use super::site::CoroutineSite;
 use super::traceback::Traceback;
-
-/// What a panic carried.
-pub(crate) type Panic = Box<dyn Any + Send>;
 
 /// A coroutine's end: its value or the panic that ended it, and the way of its failure.
 pub(crate) struct Outcome<T> {
@@ -134,25 +131,6 @@ impl fmt::Debug for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
-}
-
-/// Returns the text that a panic was given.
-pub(crate) fn panic_message(panic: &Panic) -> &str {
-    if let Some(text) = panic.downcast_ref::<&'static str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "a panic without a message"
-    }
-}
-
-/// Says what to do about a panic, if it is one that a missing feature explains.
-pub(crate) fn explain(panic: &str) -> Option<&'static str> {
-    let is_tokio = panic.contains("there is no reactor running")
-        || panic.contains("must be called from the context of a Tokio");
-    let mend = "a future of tokio's was yielded without tokio's reactor: build squall with its feature `tokio` (squall = { features = [\"tokio\"] })";
-    (is_tokio && cfg!(not(feature = "tokio"))).then_some(mend)
 }
 
 /// Picks the views for `T`: the traits below are found through references, the one that
@@ -324,20 +302,5 @@ impl<T> ReturnView<T> for PassesReturn {
 
     fn returned(&self, panic: Panic, _: &'static CoroutineSite) -> Result<T, Panic> {
         Err(panic)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::explain;
-
-    #[test]
-    fn a_missing_reactor_is_explained_unless_it_is_there() {
-        let words =
-            "there is no reactor running, must be called from the context of a Tokio 1.x runtime";
-        let mend = explain(words);
-        assert_eq!(mend.is_some(), cfg!(not(feature = "tokio")));
-        assert!(mend.is_none_or(|mend| mend.contains("features = [\"tokio\"]")));
-        assert_eq!(explain("index out of bounds"), None);
     }
 }

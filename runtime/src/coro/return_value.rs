@@ -15,8 +15,8 @@ use std::thread::{self, ThreadId};
 use slab::Slab;
 
 use super::context;
-use super::frames::FrameKey;
-use super::outcome::Panic;
+use super::frame_key::FrameKey;
+use super::panic::Panic;
 use super::site::CoroutineSite;
 
 /// Ends the running coroutine with a value, from anywhere in it: Tornado's `gen.Return`.

@@ -8,9 +8,11 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::context::{self, Entered};
-use super::frames::{self, FrameKey};
+use super::frame_key::FrameKey;
+use super::frames;
 use super::outcome::OutcomeView;
 use super::return_value;
+use super::shown;
 use super::site::CoroutineSite;
 use super::traceback::{TraceFrame, Traceback};
 
@@ -120,7 +122,7 @@ impl<'a> Running<'a> {
             if registered.frame == FrameKey::NONE {
                 registered.frame = frames::insert(registered.coroutine);
             }
-            context.show(registered.frame);
+            shown::show(registered.frame);
             Some(context.enter(registered.frame))
         });
         Running {
@@ -133,7 +135,7 @@ impl<'a> Running<'a> {
         if let Some(entered) = self.entered.take() {
             let at = context::with(|context| {
                 let at = context.leave(entered);
-                context.show(context.frame.get());
+                shown::show_running();
                 at
             });
             frames::suspend(self.registered.frame, at);
@@ -152,7 +154,7 @@ impl<'a> Running<'a> {
         };
         context::with(|context| {
             let at = context.leave(entered);
-            context.show(context.frame.get());
+            shown::show_running();
             let traceback = context.take_failure();
             if failed {
                 let coroutine = self.registered.coroutine;

@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 use crate::coro::cancel::Cancelled;
 use crate::coro::context;
 use crate::coro::deferred::{Deferred, Settle};
-use crate::coro::outcome::{Outcome, Panic};
+use crate::coro::outcome::Outcome;
+use crate::coro::panic::Panic;
 use crate::coro::waits::WaitsFor;
 
 /// Sets the result of a [`Deferred`]: Tornado's `Future` seen from the side of its maker.

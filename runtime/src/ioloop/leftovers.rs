@@ -9,7 +9,8 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::IoLoop;
-use crate::coro::frames::{self, FrameMark, LiveCoroutine, live};
+use crate::coro::frame_key::FrameMark;
+use crate::coro::frames::{self, LiveCoroutine, live};
 use crate::coro::tick::Tick;
 use crate::error::Result;
 

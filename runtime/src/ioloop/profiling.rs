@@ -9,8 +9,9 @@ use super::IoLoop;
 use super::clock::real_now;
 use super::ready::SlotKey;
 use super::turn;
-use crate::coro::context;
-use crate::coro::frames::{Frame, FrameKey, RunTimes};
+use crate::coro::frame_key::FrameKey;
+use crate::coro::frames::{Frame, RunTimes};
+use crate::coro::shown;
 use crate::coro::task::Resume;
 use crate::inspect::{Histograms, Profile};
 
@@ -117,7 +118,7 @@ impl IoLoop {
     fn resume_observed(&self, slot: SlotKey, runnable: &dyn Resume) -> bool {
         let frame = runnable.frame();
         if let Some(frame) = frame {
-            context::with(|context| context.show(frame.key));
+            shown::show(frame.key);
         }
         let simulated = self.core.simulation.get().zip(frame);
         if let Some((simulation, frame)) = simulated {
@@ -133,7 +134,7 @@ impl IoLoop {
             simulation.record_stop(self.turn_time(), frame, finished);
         }
         // Whoever started it goes on.
-        context::with(|context| context.show(context.frame.get()));
+        shown::show_running();
         finished || self.abandons(runnable)
     }
 

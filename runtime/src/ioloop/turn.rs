@@ -18,7 +18,7 @@ use super::handle::Message;
 use super::sources::Dispatch;
 use super::timers::Action;
 use crate::coro::context;
-use crate::coro::outcome::{Panic, panic_message};
+use crate::coro::panic::{Panic, panic_message};
 use crate::coro::tick::Tick;
 use crate::error::{Error, Result};
 use crate::inspect;

@@ -20,11 +20,11 @@ use super::clock::real_now;
 use super::native_stack::{self, ThreadId};
 use super::stack_frame::StackFrame;
 use crate::coro::beacon::Beacon;
-use crate::coro::context;
 use crate::coro::lineage::{Lineage, LineageEnd};
-use crate::coro::outcome::panic_message;
+use crate::coro::panic::panic_message;
 use crate::coro::site::{CoroutineSite, YieldSite};
 use crate::coro::traceback::TraceFrame;
+use crate::coro::{context, shown};
 use crate::error::{Error, Result};
 
 /// The threshold of debug builds.
@@ -246,7 +246,7 @@ impl IoLoop {
             beacon.work();
             context::with(|context| {
                 context.beacon.set(Some(beacon));
-                context.show(context.frame.get());
+                shown::show_running();
             });
         }
     }

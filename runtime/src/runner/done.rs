@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use crate::coro::context;
 use crate::coro::deferred::{Deferred, Settle};
-use crate::coro::frames::{FrameKey, FrameMark};
+use crate::coro::frame_key::{FrameKey, FrameMark};
 use crate::coro::outcome::Outcome;
 use crate::coro::task::Resume;
 use crate::coro::waits::WaitsFor;

@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 
 use super::policy::Policy;
 use crate::coro::cancel::cancelling;
-use crate::coro::waits::ManyWaits;
+use crate::coro::many_waits::ManyWaits;
 use crate::ioloop::ready::SlotKey;
 use crate::ioloop::{IoLoop, WeakLoop};
 

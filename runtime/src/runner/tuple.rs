@@ -12,7 +12,7 @@ use super::multi::{Child, take};
 use super::policy::{FirstError, OnError, Plain, Policy};
 use super::yieldable::{Fallible, Yieldable};
 use crate::coro::cancel::cancelling;
-use crate::coro::waits::ManyWaits;
+use crate::coro::many_waits::ManyWaits;
 
 /// The form of a tuple of the forms `M`.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::line::{Call, Line, Ticket};
 use crate::coro::context;
-use crate::coro::frames::FrameKey;
+use crate::coro::frame_key::FrameKey;
 use crate::coro::holders::HolderEntry;
 use crate::coro::waits::WaitsFor;
 use crate::error::{Error, Result};

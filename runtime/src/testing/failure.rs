@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::resume_unwind;
 
-use crate::coro::outcome::panic_message;
+use crate::coro::panic::panic_message;
 use crate::error::Error;
 use crate::ioloop::leftovers::Leftovers;
 
