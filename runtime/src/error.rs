@@ -228,17 +228,19 @@ impl Error {
     pub(crate) fn callback_dropped(site: &'static Location<'static>) -> Error {
         Kind::CallbackDropped(site).into()
     }
+}
 
-    pub(crate) fn into_io(self) -> io::Error {
-        match self {
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        match error {
             Error {
                 kind: Kind::Io,
                 source: Some(source),
             } => source,
-            Error {
+            error @ Error {
                 kind: Kind::StreamClosed,
                 ..
-            } => io::Error::new(io::ErrorKind::UnexpectedEof, self),
+            } => io::Error::new(io::ErrorKind::UnexpectedEof, error),
             other => io::Error::other(other),
         }
     }
