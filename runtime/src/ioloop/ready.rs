@@ -232,8 +232,13 @@ impl Slot {
 /// Has a slab that is full grow by half: doubling would leave a third of it empty on the average.
 pub(super) fn make_room<T>(slab: &mut Slab<T>) {
     if slab.len() == slab.capacity() {
-        slab.reserve_exact((slab.len() / 2).max(16));
+        slab.reserve_exact(more_room(slab.len()));
     }
+}
+
+/// How much room is made for more than `len`.
+pub(super) fn more_room(len: usize) -> usize {
+    (len / 2).max(16)
 }
 
 /// The waker of a slot.

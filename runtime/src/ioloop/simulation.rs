@@ -108,23 +108,14 @@ impl IoLoop {
     #[cold]
     #[inline(never)]
     pub(super) fn run_simulated(&self, simulation: &Simulation) {
-        let runnable = self.core.ready.len();
         if simulation.is_seeded {
             self.core.ready.shuffle(&simulation.random);
         }
-        for _ in 0..runnable {
-            let Some((key, task)) = self.core.ready.pop() else {
-                break;
-            };
-            context::with(|context| context.refill());
+        self.resume_queued(|| {
             if let Some(budget) = simulation.small_budget() {
                 context::with(|context| context.cut_budget(budget));
             }
-            if self.resume(key, &*task) {
-                self.core.ready.remove(key);
-            }
-        }
-        self.count_resumes(runnable);
+        });
         // As for those who measure turns, the poll belongs to the next.
         simulation.turn.set(simulation.turn.get() + 1);
     }

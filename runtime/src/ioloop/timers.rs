@@ -16,7 +16,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::callback::Callback;
-use super::ready::{make_room, replace_waker};
+use super::ready::{make_room, more_room, replace_waker};
 use crate::coro::tick::Tick;
 
 /// Names a timer, for [`IoLoop::remove_timeout`](crate::IoLoop::remove_timeout).
@@ -93,7 +93,7 @@ impl Timers {
         make_room(&mut self.actions);
         if self.deadlines.len() == self.deadlines.capacity() {
             self.deadlines
-                .reserve_exact((self.deadlines.len() / 2).max(16));
+                .reserve_exact(more_room(self.deadlines.len()));
         }
         let slot = self.actions.insert((sequence, action));
         let slot = u32::try_from(slot).expect("fewer than 2^32 timers are set");

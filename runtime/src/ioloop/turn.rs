@@ -123,22 +123,24 @@ impl IoLoop {
         if let Some(simulation) = self.core.simulation.get() {
             return self.run_simulated(simulation);
         }
+        self.resume_queued(|| {});
+    }
+
+    /// Resumes what is on the queue now, each after `prepare`.
+    #[inline(always)]
+    pub(super) fn resume_queued(&self, prepare: impl Fn()) {
         let runnable = self.core.ready.len();
         for _ in 0..runnable {
             let Some((key, task)) = self.core.ready.pop() else {
                 break;
             };
             context::with(|context| context.refill());
+            prepare();
             if self.resume(key, &*task) {
                 self.core.ready.remove(key);
             }
         }
-        self.count_resumes(runnable);
-    }
-
-    /// Notes that so many coroutines were resumed since the last poll.
-    pub(super) fn count_resumes(&self, count: usize) {
-        let resumes = self.core.resumes.get() + count as u32;
+        let resumes = self.core.resumes.get() + runnable as u32;
         self.core.resumes.set(resumes);
     }
 
