@@ -14,5 +14,5 @@ binary=$(cargo test --test it --no-run --message-format=json 2>/dev/null |
 # Recursion over small stacks and descriptors that run out are no business of valgrind's.
 valgrind --quiet --error-exitcode=9 --leak-check=no --fair-sched=try \
     "$binary" --test-threads=1 --skip stack --skip descriptors \
-    g:: c::future:: q:: traceback:: watchdog:: grace::
+    g:: c::future:: q:: traceback:: watchdog:: grace:: net::listening::bad_words
 echo "valgrind found no errors"

@@ -19,8 +19,11 @@
 //! }
 //! ```
 
+mod admission;
 mod client;
 mod closing;
+mod inherited;
+mod listen;
 pub(crate) mod memory;
 mod rare;
 mod read_buf;
@@ -28,9 +31,12 @@ mod reading;
 mod server;
 mod socket;
 mod stream;
+mod threads;
 mod turns;
 mod writing;
 
 pub use client::TcpClient;
-pub use server::TcpServer;
+pub use listen::ListenOptions;
+pub use server::{ServerHandle, TcpServer};
 pub use stream::IoStream;
+pub use threads::ServerThreads;

@@ -74,7 +74,10 @@ impl IoStream {
     /// If the system cannot poll it.
     pub fn from_unix(socket: std::os::unix::net::UnixStream) -> Result<IoStream> {
         socket.set_nonblocking(true)?;
-        let mut socket = UnixStream::from_std(socket);
+        Self::from_mio_unix(UnixStream::from_std(socket))
+    }
+
+    pub(super) fn from_mio_unix(mut socket: UnixStream) -> Result<IoStream> {
         let registration = Registration::new(&IoLoop::current(), &mut socket)?;
         Ok(Self::new(registration, Socket::Unix(socket)))
     }

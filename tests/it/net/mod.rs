@@ -6,6 +6,9 @@ mod server;
 /// Tornado's cases of streams, over each kind of them.
 mod cases;
 
+/// Where servers listen, and on how many threads.
+mod listening;
+
 /// Reads: what ends them, what they keep, one at a time.
 mod reads;
 

@@ -290,8 +290,9 @@ fn run_out_of_descriptors() {
         });
     });
     let pauses = "WARN squall: accepting pauses, as ";
-    assert!(!log.is_empty());
-    assert!(log.iter().all(|entry| entry.starts_with(pauses)), "{log:?}");
+    // Once a minute, and all this takes eleven seconds.
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert!(log[0].starts_with(pauses), "{log:?}");
 }
 
 /// Greets, and holds the stream until its peer goes.
