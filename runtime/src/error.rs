@@ -38,6 +38,10 @@ enum Kind {
     Resolve {
         host: String,
     },
+    /// The source says why.
+    Connect {
+        to: String,
+    },
     QueueEmpty,
     QueueFull,
     Cancelled,
@@ -169,6 +173,20 @@ impl Error {
         }
     }
 
+    /// Says where a connection could not be made to; other errors than the system's stay as they are.
+    pub(crate) fn connect(to: impl fmt::Display, error: Error) -> Error {
+        match error {
+            Error {
+                kind: Kind::Io,
+                source: source @ Some(_),
+            } => Error {
+                kind: Kind::Connect { to: to.to_string() },
+                source,
+            },
+            other => other,
+        }
+    }
+
     pub(crate) fn queue_empty() -> Error {
         Kind::QueueEmpty.into()
     }
@@ -239,6 +257,10 @@ impl Error {
                 kind: Kind::StreamClosed,
                 ..
             } => io::Error::new(io::ErrorKind::UnexpectedEof, self),
+            Error {
+                kind: Kind::Connect { .. },
+                source: Some(ref source),
+            } => io::Error::new(source.kind(), self),
             other => io::Error::other(other),
         }
     }
@@ -295,6 +317,11 @@ impl fmt::Display for Error {
             ),
             Kind::AlreadyReading => f.write_str("another read of this stream is pending"),
             Kind::Resolve { host } => write!(f, "the name {host:?} could not be looked up"),
+            // As for `Io`.
+            Kind::Connect { to } => match &self.source {
+                Some(source) => write!(f, "no connection to {to}: {source}"),
+                None => write!(f, "no connection to {to}"),
+            },
             Kind::QueueEmpty => f.write_str("the queue is empty"),
             Kind::QueueFull => f.write_str("the queue is full"),
             Kind::TimedOut(message) => f.write_str(message),
@@ -344,7 +371,9 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self.kind {
-            Kind::Io => self.source.as_ref().and_then(|source| source.source()),
+            Kind::Io | Kind::Connect { .. } => {
+                self.source.as_ref().and_then(|source| source.source())
+            }
             _ => self.source.as_ref().map(|source| source as _),
         }
     }

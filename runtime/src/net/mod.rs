@@ -22,12 +22,14 @@
 mod admission;
 mod client;
 mod closing;
+mod happy_eyeballs;
 mod inherited;
 mod listen;
 pub(crate) mod memory;
 mod rare;
 mod read_buf;
 mod reading;
+mod resolver;
 mod server;
 mod socket;
 mod stream;
@@ -37,6 +39,7 @@ mod writing;
 
 pub use client::TcpClient;
 pub use listen::ListenOptions;
+pub use resolver::{BlockingResolver, OverrideResolver, Resolver, ThreadedResolver, is_valid_ip};
 pub use server::{ServerHandle, TcpServer};
 pub use stream::IoStream;
 pub use threads::ServerThreads;

@@ -14,10 +14,12 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
+use std::path::Path;
 use std::task::{Context, Poll, ready};
 
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
+use socket2::{Domain, SockAddr, Type};
 
 use super::memory::End;
 use super::rare::Rare;
@@ -144,9 +146,16 @@ impl IoStream {
         Ok(Self::new(registration, Socket::Tcp(socket)))
     }
 
-    /// Connects to an address; the stream is there when the connection is.
-    pub(super) async fn connect(address: SocketAddr) -> Result<IoStream> {
-        let mut socket = TcpStream::connect(address)?;
+    /// Connects to an address, from `source` if there is one; the stream is there when the connection
+    /// is.
+    pub(super) async fn connect(
+        address: SocketAddr,
+        source: Option<SocketAddr>,
+    ) -> Result<IoStream> {
+        let mut socket = match source {
+            None => TcpStream::connect(address)?,
+            Some(source) => connect_from(source, address)?,
+        };
         let registration = Registration::new(&IoLoop::current(), &mut socket)?;
         // A socket that connects cannot be written yet.
         registration.clear_hard(Direction::Write);
@@ -168,6 +177,15 @@ impl IoStream {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Connects to a Unix socket; would block if its queue is full.
+    pub(super) fn connect_unix(path: &Path) -> Result<IoStream> {
+        let address = SockAddr::unix(path)?;
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&address)?;
+        Self::from_mio_unix(UnixStream::from_std(socket.into()))
     }
 
     fn new(registration: Registration, socket: Socket) -> IoStream {
@@ -334,6 +352,20 @@ impl IoStream {
                 Err(error) => return Poll::Ready(Err(self.failed(error))),
             }
         }
+    }
+}
+
+/// A socket that connects, from an address of this machine.
+fn connect_from(source: SocketAddr, address: SocketAddr) -> io::Result<TcpStream> {
+    const EINPROGRESS: i32 = 115;
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    // A port that was used by a connection before may be used again.
+    socket.set_reuse_address(source.port() != 0)?;
+    socket.bind(&source.into())?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(EINPROGRESS) => Err(error),
+        _ => Ok(TcpStream::from_std(socket.into())),
     }
 }
 

@@ -6,6 +6,9 @@ mod server;
 /// Tornado's cases of streams, over each kind of them.
 mod cases;
 
+/// Looking names up, and connecting to hosts with several addresses.
+mod connecting;
+
 /// Where servers listen, and on how many threads.
 mod listening;
 
