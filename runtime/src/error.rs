@@ -83,6 +83,14 @@ impl Error {
         )
     }
 
+    /// True if the two sides of a TLS connection could not agree, or do not believe each other; the
+    /// message says why. Also for settings of TLS that cannot be used.
+    #[cfg(feature = "tls")]
+    pub fn is_tls(&self) -> bool {
+        let inner = self.source.as_ref().and_then(io::Error::get_ref);
+        inner.is_some_and(|inner| inner.is::<TlsFailure>())
+    }
+
     /// True if a host's name could not be looked up.
     pub fn is_resolve(&self) -> bool {
         matches!(self.kind, Kind::Resolve { .. })
@@ -376,5 +384,44 @@ impl std::error::Error for Error {
             }
             _ => self.source.as_ref().map(|source| source as _),
         }
+    }
+}
+
+/// Why TLS failed: in words of our own, with the library's error below.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+pub(crate) struct TlsFailure {
+    message: String,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+#[cfg(feature = "tls")]
+impl TlsFailure {
+    pub(crate) fn new(
+        message: String,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> TlsFailure {
+        TlsFailure {
+            message,
+            source: source.into(),
+        }
+    }
+
+    pub(crate) fn into_io(self, kind: io::ErrorKind) -> io::Error {
+        io::Error::new(kind, self)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl std::error::Error for TlsFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
     }
 }

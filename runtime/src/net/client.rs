@@ -14,6 +14,8 @@ use super::happy_eyeballs::connect_any;
 use super::memory::Network;
 use super::resolver::{Resolver, ThreadedResolver};
 use super::stream::IoStream;
+#[cfg(feature = "tls")]
+use super::tls::TlsConnector;
 use crate::coro::deferred::Deferred;
 use crate::error::{Error, Result};
 use crate::ioloop::{IoLoop, sleep};
@@ -50,6 +52,8 @@ struct Settings {
     source_port: u16,
     timeout: Option<Duration>,
     max_buffer_size: Option<usize>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConnector>,
 }
 
 /// How far a connection is, in the words of an error.
@@ -57,6 +61,8 @@ struct Settings {
 enum Stage {
     LookingUp,
     Connecting,
+    #[cfg(feature = "tls")]
+    ShakingHands,
 }
 
 impl Stage {
@@ -64,6 +70,8 @@ impl Stage {
         match self {
             Stage::LookingUp => "looking the name up",
             Stage::Connecting => "waiting for the host to accept",
+            #[cfg(feature = "tls")]
+            Stage::ShakingHands => "in the TLS handshake",
         }
     }
 }
@@ -104,6 +112,14 @@ impl TcpClient {
     /// [`IoStream::set_max_buffer_size`].
     pub fn max_buffer_size(mut self, bytes: usize) -> TcpClient {
         self.settings.max_buffer_size = Some(bytes);
+        self
+    }
+
+    /// Makes the connections TLS ones; the server's certificate has to be for the host that
+    /// [`connect`](Self::connect) is given. Those of [`connect_unix`](Self::connect_unix) stay plain.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsConnector) -> TcpClient {
+        self.settings.tls = Some(tls);
         self
     }
 
@@ -224,10 +240,16 @@ impl Settings {
                 connected.map_err(|error| Error::connect(address, error))
             }
         });
-        match connected.await {
-            Some(connected) => Ok(self.set_up(connected?)),
-            None => Err(Error::resolve(host, self.no_address())),
+        let Some(connected) = connected.await else {
+            return Err(Error::resolve(host, self.no_address()));
+        };
+        let stream = self.set_up(connected?);
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            stage.set(Stage::ShakingHands);
+            return stream.start_tls(tls, host).await;
         }
+        Ok(stream)
     }
 
     /// Where to connect from; `None` if the system may choose.

@@ -34,6 +34,8 @@ mod server;
 mod socket;
 mod stream;
 mod threads;
+#[cfg(feature = "tls")]
+mod tls;
 mod turns;
 mod writing;
 
@@ -43,3 +45,7 @@ pub use resolver::{BlockingResolver, OverrideResolver, Resolver, ThreadedResolve
 pub use server::{ServerHandle, TcpServer};
 pub use stream::IoStream;
 pub use threads::ServerThreads;
+#[cfg(feature = "tls")]
+pub use tls::{
+    Identity, Roots, TlsAcceptor, TlsAcceptorBuilder, TlsConnector, TlsConnectorBuilder, TlsInfo,
+};

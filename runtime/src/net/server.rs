@@ -18,6 +18,8 @@ use super::listen::{
 use super::memory::Network;
 use super::stream::IoStream;
 use super::threads::Settings;
+#[cfg(feature = "tls")]
+use super::tls::TlsAcceptor;
 use crate::coro::deferred::Deferred;
 use crate::error::{Error, Result};
 use crate::ioloop::sources::{Direction, Registration};
@@ -71,6 +73,8 @@ pub struct TcpServer {
     first: Cell<usize>,
     admission: Rc<Admission>,
     max_buffer_size: Option<usize>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsAcceptor>,
 }
 
 impl TcpServer {
@@ -184,6 +188,8 @@ impl TcpServer {
             first: Cell::new(0),
             admission: Rc::default(),
             max_buffer_size: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -197,11 +203,17 @@ impl TcpServer {
         Settings {
             max_connections: self.admission.max(),
             max_buffer_size: self.max_buffer_size,
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
         }
     }
 
     pub(super) fn with_settings(mut self, settings: Settings) -> TcpServer {
         self.max_buffer_size = settings.max_buffer_size;
+        #[cfg(feature = "tls")]
+        {
+            self.tls = settings.tls;
+        }
         self.max_connections(settings.max_connections)
     }
 
@@ -222,6 +234,16 @@ impl TcpServer {
     /// [`IoStream::set_max_buffer_size`].
     pub fn max_buffer_size(mut self, bytes: usize) -> TcpServer {
         self.max_buffer_size = Some(bytes);
+        self
+    }
+
+    /// Makes the connections TLS ones: Tornado's `ssl_options`.
+    ///
+    /// With [`serve`](Self::serve), handshakes are side by side, each in its own time, and a failed one
+    /// is logged and ends its connection. [`accept`](Self::accept) does one after the other.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsAcceptor) -> TcpServer {
+        self.tls = Some(tls);
         self
     }
 
@@ -265,17 +287,26 @@ impl TcpServer {
         }
     }
 
-    /// Accepts one connection.
+    /// Accepts one connection; with TLS, the handshake is done then.
     ///
     /// # Errors
     ///
-    /// If the system's accept fails; out of descriptors for instance. Trying again may help. If the
-    /// server was stopped: [`Error::is_closed`].
+    /// If the system's accept fails; out of descriptors for instance. Trying again may help, also after
+    /// a failed handshake of TLS. If the server was stopped: [`Error::is_closed`].
     ///
     /// # Cancellation
     ///
-    /// No connection is lost.
+    /// No connection is lost, unless it was in its handshake.
     pub async fn accept(&self) -> Result<(IoStream, SocketAddr)> {
+        let (stream, peer) = self.accept_plain().await?;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            return Ok((stream.accept_tls(tls).await?, peer));
+        }
+        Ok((stream, peer))
+    }
+
+    async fn accept_plain(&self) -> Result<(IoStream, SocketAddr)> {
         let (accepted, peer) = poll_fn(|cx| self.poll_accept(cx)).await?;
         let stream = accepted.into_stream()?;
         if let Some(bytes) = self.max_buffer_size {
@@ -344,10 +375,18 @@ fn accept_loop<R: CallbackResult, H: Fn(IoStream, SocketAddr) -> R>(
     server: TcpServer,
     handle: H,
 ) -> Result<()> {
+    #[cfg(feature = "tls")]
+    let handle = Rc::new(handle);
     let mut batch = 0;
     let mut logged: Option<Instant> = None;
     loop {
-        match crate::yield_!(server.accept()) {
+        match crate::yield_!(server.accept_plain()) {
+            #[cfg(feature = "tls")]
+            Ok((stream, peer)) if server.tls.is_some() => {
+                if let Some(tls) = server.tls.clone() {
+                    drop(secure(stream, peer, tls, handle.clone()));
+                }
+            }
             Ok((stream, peer)) => {
                 IoLoop::current().run_callback(|| handle(stream, peer).detach());
             }
@@ -368,6 +407,22 @@ fn accept_loop<R: CallbackResult, H: Fn(IoStream, SocketAddr) -> R>(
         if batch % BATCH == 0 {
             crate::yield_!(());
         }
+    }
+}
+
+/// Shakes hands with one client, then has it handled.
+#[cfg(feature = "tls")]
+#[crate::coroutine]
+fn secure<R: CallbackResult, H: Fn(IoStream, SocketAddr) -> R>(
+    stream: IoStream,
+    peer: SocketAddr,
+    tls: TlsAcceptor,
+    handle: Rc<H>,
+) {
+    match crate::yield_!(stream.accept_tls(&tls)) {
+        Ok(stream) => IoLoop::current().run_callback(|| handle(stream, peer).detach()),
+        // Anybody can cause it, so it is no warning.
+        Err(error) => tracing::info!(target: "squall", "no TLS with {peer}: {error}"),
     }
 }
 

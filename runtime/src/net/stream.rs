@@ -239,9 +239,15 @@ impl IoStream {
         if !self.buffer.borrow().is_empty() {
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(ready!(
-            self.registration.poll_ready(Direction::Read, cx)
-        )?))
+        Poll::Ready(Ok(ready!(self.poll_may_read(cx))?))
+    }
+
+    /// Ready when the socket may be read.
+    pub(super) fn poll_may_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.socket.holds_bytes() {
+            true => Poll::Ready(Ok(())),
+            false => self.registration.poll_ready(Direction::Read, cx),
+        }
     }
 
     /// Reads into the caller's own buffer, past the stream's: for protocols that keep their bytes
@@ -264,6 +270,9 @@ impl IoStream {
     }
 
     /// Writes a part of `data`; gives how much.
+    ///
+    /// With TLS, a write that was pending has to be polled again with the same bytes until it is done:
+    /// some of them may be encrypted already.
     ///
     /// # Errors
     ///
@@ -336,7 +345,7 @@ impl IoStream {
             if self.closed.get() {
                 return Poll::Ready(Err(Error::stream_closed()));
             }
-            ready!(self.registration.poll_ready(Direction::Read, cx))?;
+            ready!(self.poll_may_read(cx))?;
             match self.socket.read(into) {
                 Ok(read) => {
                     // Less than there is room for: the socket is drained, and the next edge tells.

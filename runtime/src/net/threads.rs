@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::listen::Bound;
 use super::server::{ServerHandle, TcpServer};
 use super::stream::IoStream;
+#[cfg(feature = "tls")]
+use super::tls::TlsAcceptor;
 use crate::coro::deferred::Deferred;
 use crate::error::{Error, Result};
 use crate::ioloop::{CallbackResult, IoLoop};
@@ -94,7 +96,7 @@ impl TcpServer {
         };
         for (number, bound) in plans.into_iter().enumerate() {
             let (ready, wait) = mpsc::channel();
-            let factory = factory.clone();
+            let (factory, settings) = (factory.clone(), settings.clone());
             let run = move || run_thread(bound, settings, &factory, &ready);
             let name = format!("squall-server-{number}");
             let thread = thread::Builder::new().name(name).spawn(run)?;
@@ -114,10 +116,12 @@ impl TcpServer {
 }
 
 /// What the server of each thread is set to.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) max_connections: usize,
     pub(super) max_buffer_size: Option<usize>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsAcceptor>,
 }
 
 type Stop = SendCallback<Duration>;

@@ -15,6 +15,9 @@ mod listening;
 /// Reads: what ends them, what they keep, one at a time.
 mod reads;
 
+/// TLS.
+mod tls;
+
 /// Writes, slow readers, and closing.
 mod writes;
 
