@@ -410,6 +410,7 @@ fn stream_that_idles_holds_no_more_after_megabytes_than_before() {
         let before = held_bytes();
         yield_!(talk(4 * MIB));
         let more = held_bytes() - before;
-        assert!(more < 16 * 1024, "{name} holds {more} bytes more");
+        // rustls keeps the room of a record or two at each end.
+        assert!(more < 48 * 1024, "{name} holds {more} bytes more");
     }
 }
