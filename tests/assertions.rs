@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the tests of a letter stand: folders and files. A name with several letters stands in a place
 /// of each.
-const PLACES: [(char, &[&str]); 5] = [
+const PLACES: [(char, &[&str]); 6] = [
     (
         'g',
         &[
@@ -33,13 +33,22 @@ const PLACES: [(char, &[&str]); 5] = [
     ('i', &["tests/it/i", "runtime/src/ioloop/periodic.rs"]),
     ('l', &["tests/it/l.rs", "tests/it/l", "tests/it/locks.rs"]),
     ('q', &["tests/it/q"]),
+    // Streams, and TLS over them.
+    ('t', &["tests/it/net"]),
 ];
 
 /// What does not compile; a file is a test, and is named as one.
 const MISTAKES: &str = "tests/ui/fail";
 
 /// How many of the letters' assertions there are.
-const COUNTS: [(char, u32); 5] = [('g', 115), ('c', 23), ('i', 62), ('l', 33), ('q', 27)];
+const COUNTS: [(char, u32); 6] = [
+    ('g', 115),
+    ('c', 23),
+    ('i', 62),
+    ('l', 33),
+    ('q', 27),
+    ('t', 20),
+];
 
 /// A letter and a number.
 type Id = (char, u32);

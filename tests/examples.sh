@@ -66,6 +66,30 @@ exec 3>&-
 kill "$server"
 wait "$server" 2>/dev/null || true
 server=
+echo "--- chat_tcp"
+"$bin/examples/chat_tcp" 18234 >/dev/null 2>&1 &
+server=$!
+for _ in $(seq 100); do
+    if exec 3<>/dev/tcp/127.0.0.1/18234; then break; fi 2>/dev/null
+    sleep 0.1
+done
+# wants TEXT: the next line of the first guest holds it.
+wants() {
+    read -r -t 5 line <&3
+    [[ $line == *"$1"* ]] || { echo "chat_tcp did not say $1: $line" >&2; exit 1; }
+}
+printf 'ann\n' >&3
+read -r -t 5 -n 13 line <&3
+exec 4<>/dev/tcp/127.0.0.1/18234
+printf 'bob\nhello all\n' >&4
+wants "bob has come"
+wants "bob: hello all"
+exec 4>&-
+wants "bob has gone"
+exec 3>&-
+kill "$server"
+wait "$server" 2>/dev/null || true
+server=
 echo "--- traceback"
 tests/traceback.sh
 echo "every example ran"

@@ -38,6 +38,10 @@ enum Kind {
     Resolve {
         host: String,
     },
+    /// The source says why.
+    Connect {
+        to: String,
+    },
     QueueEmpty,
     QueueFull,
     Cancelled,
@@ -77,6 +81,14 @@ impl Error {
             self.kind,
             Kind::LimitExceeded { .. } | Kind::WriteBufferFull { .. }
         )
+    }
+
+    /// True if the two sides of a TLS connection could not agree, or do not believe each other; the
+    /// message says why. Also for settings of TLS that cannot be used.
+    #[cfg(feature = "tls")]
+    pub fn is_tls(&self) -> bool {
+        let inner = self.source.as_ref().and_then(io::Error::get_ref);
+        inner.is_some_and(|inner| inner.is::<TlsFailure>())
     }
 
     /// True if a host's name could not be looked up.
@@ -169,6 +181,20 @@ impl Error {
         }
     }
 
+    /// Says where a connection could not be made to; other errors than the system's stay as they are.
+    pub(crate) fn connect(to: impl fmt::Display, error: Error) -> Error {
+        match error {
+            Error {
+                kind: Kind::Io,
+                source: source @ Some(_),
+            } => Error {
+                kind: Kind::Connect { to: to.to_string() },
+                source,
+            },
+            other => other,
+        }
+    }
+
     pub(crate) fn queue_empty() -> Error {
         Kind::QueueEmpty.into()
     }
@@ -241,7 +267,12 @@ impl From<Error> for io::Error {
                 kind: Kind::StreamClosed,
                 ..
             } => io::Error::new(io::ErrorKind::UnexpectedEof, error),
-            other => io::Error::other(other),
+            other => match &other.source {
+                Some(source) if matches!(other.kind, Kind::Connect { .. }) => {
+                    io::Error::new(source.kind(), other)
+                }
+                _ => io::Error::other(other),
+            },
         }
     }
 }
@@ -297,6 +328,11 @@ impl fmt::Display for Error {
             ),
             Kind::AlreadyReading => f.write_str("another read of this stream is pending"),
             Kind::Resolve { host } => write!(f, "the name {host:?} could not be looked up"),
+            // As for `Io`.
+            Kind::Connect { to } => match &self.source {
+                Some(source) => write!(f, "no connection to {to}: {source}"),
+                None => write!(f, "no connection to {to}"),
+            },
             Kind::QueueEmpty => f.write_str("the queue is empty"),
             Kind::QueueFull => f.write_str("the queue is full"),
             Kind::TimedOut(message) => f.write_str(message),
@@ -346,8 +382,49 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self.kind {
-            Kind::Io => self.source.as_ref().and_then(|source| source.source()),
+            Kind::Io | Kind::Connect { .. } => {
+                self.source.as_ref().and_then(|source| source.source())
+            }
             _ => self.source.as_ref().map(|source| source as _),
         }
+    }
+}
+
+/// Why TLS failed: in words of our own, with the library's error below.
+#[cfg(feature = "tls")]
+#[derive(Debug)]
+pub(crate) struct TlsFailure {
+    message: String,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+#[cfg(feature = "tls")]
+impl TlsFailure {
+    pub(crate) fn new(
+        message: String,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> TlsFailure {
+        TlsFailure {
+            message,
+            source: source.into(),
+        }
+    }
+
+    pub(crate) fn into_io(self, kind: io::ErrorKind) -> io::Error {
+        io::Error::new(kind, self)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl fmt::Display for TlsFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl std::error::Error for TlsFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
     }
 }

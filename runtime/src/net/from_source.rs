@@ -1,7 +1,7 @@
 //! Connecting from an address of one's own choice.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use socket2::{Domain, Socket, Type};
@@ -14,10 +14,12 @@ const EINPROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
 const EINPROGRESS: i32 = 36;
 
 /// Begins to connect from an address of one's own.
-pub(super) fn begin_connect(address: SocketAddr, source: IpAddr) -> io::Result<TcpStream> {
+pub(super) fn begin_connect(address: SocketAddr, source: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SocketAddr::new(source, 0).into())?;
+    // A port that was used by a connection before may be used again.
+    socket.set_reuse_address(source.port() != 0)?;
+    socket.bind(&source.into())?;
     match socket.connect(&address.into()) {
         Err(error) if error.raw_os_error() != Some(EINPROGRESS) => Err(error),
         _ => Ok(TcpStream::from_std(socket.into())),

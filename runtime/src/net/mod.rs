@@ -19,19 +19,34 @@
 //! }
 //! ```
 
+mod admission;
 mod client;
 mod closing;
 mod from_source;
+mod happy_eyeballs;
+mod inherited;
+mod listen;
 pub(crate) mod memory;
 mod rare;
 mod read_buf;
 mod reading;
+mod resolver;
 mod server;
 mod socket;
 mod stream;
+mod threads;
+#[cfg(feature = "tls")]
+mod tls;
 mod turns;
 mod writing;
 
 pub use client::TcpClient;
-pub use server::TcpServer;
+pub use listen::ListenOptions;
+pub use resolver::{BlockingResolver, OverrideResolver, Resolver, ThreadedResolver, is_valid_ip};
+pub use server::{ServerHandle, TcpServer};
 pub use stream::IoStream;
+pub use threads::ServerThreads;
+#[cfg(feature = "tls")]
+pub use tls::{
+    Identity, Roots, TlsAcceptor, TlsAcceptorBuilder, TlsConnector, TlsConnectorBuilder, TlsInfo,
+};

@@ -6,6 +6,8 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
+use super::admission::Admitted;
+
 pub(super) type CloseCallback = Box<dyn FnOnce()>;
 
 /// Tornado's `max_buffer_size`.
@@ -19,6 +21,8 @@ pub(super) struct RareParts {
     error: Option<KeptError>,
     /// Shared with the coroutine that watches for the end.
     pub(super) on_close: Option<Rc<Cell<Option<CloseCallback>>>>,
+    /// Counts with its server, until the stream is dropped.
+    pub(super) admitted: Option<Admitted>,
 }
 
 impl Default for RareParts {
@@ -29,6 +33,7 @@ impl Default for RareParts {
             waiting_to_be_written: 0,
             error: None,
             on_close: None,
+            admitted: None,
         }
     }
 }

@@ -9,7 +9,6 @@ use std::task::{Context, Poll, ready};
 
 use super::stream::IoStream;
 use crate::error::{Error, Result};
-use crate::ioloop::sources::Direction;
 
 /// How much is read at a time.
 const CHUNK: usize = 16 * 1024;
@@ -221,7 +220,8 @@ impl IoStream {
     /// Reads until the peer closes.
     ///
     /// A connection that is reset has ended, too, as in Tornado: [`error`](Self::error) tells such an
-    /// end from a good one.
+    /// end from a good one. With TLS the peer has to say that it is the end: otherwise somebody else
+    /// may have cut it off, which is an error.
     ///
     /// # Errors
     ///
@@ -240,7 +240,7 @@ impl IoStream {
             }
             match poll_fn(|cx| self.poll_fill(cx)).await {
                 Ok(0) => {}
-                Err(error) if is_reset(&error) => {}
+                Err(error) if is_reset(&error) && !self.socket.tells_ends() => {}
                 Ok(_) => continue,
                 Err(error) => return Err(error),
             }
@@ -274,7 +274,7 @@ impl IoStream {
     fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         // First, so that no room is made for a read that has to wait.
         if !self.closed.get() {
-            ready!(self.registration.poll_ready(Direction::Read, cx))?;
+            ready!(self.poll_may_read(cx))?;
         }
         self.buffer.borrow_mut().fill(CHUNK, |room| {
             let polled = self.poll_read_socket(cx, room);

@@ -1,4 +1,4 @@
-//! What a stream is over: a socket, the end of a pipe, or that of a wire in memory.
+//! What a stream is over: a socket, the end of a pipe, or that of a wire in memory; and TLS over these.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
@@ -9,6 +9,8 @@ use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
 
 use super::memory::End;
+#[cfg(feature = "tls")]
+use super::tls::session::Session;
 
 pub(super) enum Socket {
     Tcp(TcpStream),
@@ -19,6 +21,9 @@ pub(super) enum Socket {
     Writer(RefCell<Option<pipe::Sender>>),
     /// One end of a pair in memory.
     Memory(End),
+    /// Any of these, with TLS over it.
+    #[cfg(feature = "tls")]
+    Tls(Box<Session>),
 }
 
 impl Socket {
@@ -31,6 +36,34 @@ impl Socket {
             }
             Socket::Writer(_) => Err(wrong_end()),
             Socket::Memory(end) => end.read(into),
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.read(into),
+        }
+    }
+
+    /// True if a read may give something though the system has nothing.
+    pub(super) fn holds_bytes(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.may_read(),
+            _ => false,
+        }
+    }
+
+    /// True if an end without the peer's word for it may be a cut.
+    pub(super) fn tells_ends(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Socket::Tls(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Tells a write from the rest of one that was given up.
+    pub(super) fn begin_write(&self) {
+        #[cfg(feature = "tls")]
+        if let Socket::Tls(session) = self {
+            session.begin_write();
         }
     }
 
@@ -38,6 +71,8 @@ impl Socket {
     pub(super) fn is_drained(&self) -> bool {
         match self {
             Socket::Memory(end) => end.is_drained(),
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.is_drained(),
             _ => true,
         }
     }
@@ -52,6 +87,8 @@ impl Socket {
                 None => Err(io::ErrorKind::BrokenPipe.into()),
             },
             Socket::Memory(end) => end.write(data),
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.write(&[IoSlice::new(data)]),
         }
     }
 
@@ -66,6 +103,8 @@ impl Socket {
                 None => Err(io::ErrorKind::BrokenPipe.into()),
             },
             Socket::Memory(end) => end.write(first_full(parts)),
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.write(parts),
         }
     }
 
@@ -82,6 +121,11 @@ impl Socket {
             }
             Socket::Memory(end) => {
                 end.close();
+                Ok(())
+            }
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => {
+                session.close();
                 Ok(())
             }
         };
@@ -101,6 +145,8 @@ impl Socket {
                 end.shut();
                 Ok(())
             }
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.shutdown_write(),
         }
     }
 
@@ -108,7 +154,7 @@ impl Socket {
         match self {
             Socket::Reader(pipe) => drop(pipe.take()),
             Socket::Writer(pipe) => drop(pipe.take()),
-            Socket::Tcp(_) | Socket::Unix(_) | Socket::Memory(_) => {}
+            _ => {}
         }
     }
 
@@ -120,6 +166,8 @@ impl Socket {
     pub(super) fn set_nodelay(&self, on: bool) -> io::Result<()> {
         match self {
             Socket::Tcp(socket) => socket.set_nodelay(on),
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.socket.set_nodelay(on),
             _ => Ok(()),
         }
     }
@@ -128,6 +176,8 @@ impl Socket {
         match self {
             Socket::Tcp(socket) => socket.peer_addr().ok(),
             Socket::Memory(end) => end.addresses().map(|addresses| addresses.peer),
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.socket.peer_addr(),
             Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
         }
     }
@@ -136,6 +186,8 @@ impl Socket {
         match self {
             Socket::Tcp(socket) => socket.local_addr().ok(),
             Socket::Memory(end) => end.addresses().map(|addresses| addresses.own),
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.socket.local_addr(),
             Socket::Unix(_) | Socket::Reader(_) | Socket::Writer(_) => None,
         }
     }
@@ -147,6 +199,8 @@ impl Socket {
             Socket::Reader(pipe) => pipe.borrow().as_ref().map(AsRawFd::as_raw_fd),
             Socket::Writer(pipe) => pipe.borrow().as_ref().map(AsRawFd::as_raw_fd),
             Socket::Memory(_) => None,
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.socket.raw_fd(),
         }
     }
 }

@@ -12,12 +12,14 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{OwnedFd, RawFd};
+use std::path::Path;
 use std::task::{Context, Poll, ready};
 
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
+use socket2::{Domain, SockAddr, Type};
 
 use super::from_source::begin_connect;
 use super::memory::End;
@@ -75,7 +77,10 @@ impl IoStream {
     /// If the system cannot poll it.
     pub fn from_unix(socket: std::os::unix::net::UnixStream) -> Result<IoStream> {
         socket.set_nonblocking(true)?;
-        let mut socket = UnixStream::from_std(socket);
+        Self::from_mio_unix(UnixStream::from_std(socket))
+    }
+
+    pub(super) fn from_mio_unix(mut socket: UnixStream) -> Result<IoStream> {
         let registration = Registration::new(&IoLoop::current(), &mut socket)?;
         Ok(Self::new(registration, Socket::Unix(socket)))
     }
@@ -142,8 +147,12 @@ impl IoStream {
         Ok(Self::new(registration, Socket::Tcp(socket)))
     }
 
-    /// Connects to an address; the stream is there when the connection is.
-    pub(super) async fn connect(address: SocketAddr, source: Option<IpAddr>) -> Result<IoStream> {
+    /// Connects to an address, from `source` if there is one; the stream is there when the connection
+    /// is.
+    pub(super) async fn connect(
+        address: SocketAddr,
+        source: Option<SocketAddr>,
+    ) -> Result<IoStream> {
         let mut socket = match source {
             None => TcpStream::connect(address)?,
             Some(source) => begin_connect(address, source)?,
@@ -169,6 +178,15 @@ impl IoStream {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Connects to a Unix socket; would block if its queue is full.
+    pub(super) fn connect_unix(path: &Path) -> Result<IoStream> {
+        let address = SockAddr::unix(path)?;
+        let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&address)?;
+        Self::from_mio_unix(UnixStream::from_std(socket.into()))
     }
 
     fn new(registration: Registration, socket: Socket) -> IoStream {
@@ -222,9 +240,15 @@ impl IoStream {
         if !self.buffer.borrow().is_empty() {
             return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(ready!(
-            self.registration.poll_ready(Direction::Read, cx)
-        )?))
+        Poll::Ready(Ok(ready!(self.poll_may_read(cx))?))
+    }
+
+    /// Ready when the socket may be read.
+    pub(super) fn poll_may_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.socket.holds_bytes() {
+            true => Poll::Ready(Ok(())),
+            false => self.registration.poll_ready(Direction::Read, cx),
+        }
     }
 
     /// Reads into the caller's own buffer, past the stream's: for protocols that keep their bytes
@@ -247,6 +271,9 @@ impl IoStream {
     }
 
     /// Writes a part of `data`; gives how much.
+    ///
+    /// With TLS, a write that was pending has to be polled again with the same bytes until it is done:
+    /// some of them may be encrypted already.
     ///
     /// # Errors
     ///
@@ -319,7 +346,7 @@ impl IoStream {
             if self.closed.get() {
                 return Poll::Ready(Err(Error::stream_closed()));
             }
-            ready!(self.registration.poll_ready(Direction::Read, cx))?;
+            ready!(self.poll_may_read(cx))?;
             match self.socket.read(into) {
                 Ok(read) => {
                     // Less than there is room for: the socket is drained, and the next edge tells.

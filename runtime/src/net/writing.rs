@@ -28,6 +28,7 @@ impl IoStream {
     pub async fn write(&self, data: &[u8]) -> Result<()> {
         let _waits = Waits::begin(self, data.len())?;
         let _turn = self.writing.wait().await;
+        self.socket.begin_write();
         let mut rest = data;
         while !rest.is_empty() {
             let written = poll_fn(|cx| self.poll_write(cx, rest)).await?;
@@ -69,6 +70,7 @@ impl IoStream {
         let mut left: usize = parts.iter().map(|part| part.len()).sum();
         let _waits = Waits::begin(self, left)?;
         let _turn = self.writing.wait().await;
+        self.socket.begin_write();
         while left > 0 {
             let written = poll_fn(|cx| self.poll_write_vectored(cx, parts)).await?;
             IoSlice::advance_slices(&mut parts, written);

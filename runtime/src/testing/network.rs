@@ -117,9 +117,16 @@ impl Network {
     }
 
     /// Gives a host a name, for [`TcpClient`](crate::net::TcpClient) on a loop that
-    /// [is in the network](Self::install).
+    /// [is in the network](Self::install). A name that is given to several hosts has all their
+    /// addresses, in that order.
     pub fn name(self, name: impl Into<String>, host: IpAddr) -> Network {
         self.hosts.name(name.into(), host);
+        self
+    }
+
+    /// Has a host answer nothing: connections to it are neither made nor refused.
+    pub fn silent(self, host: IpAddr) -> Network {
+        self.hosts.silence(host);
         self
     }
 

@@ -305,7 +305,7 @@ fn connection_comes_from_the_address_that_is_asked_for() {
     let request = Request::get(server.url("/")).source_ip(v6);
     let error = yield_!(client.fetch(request)).unwrap_err();
     assert!(
-        text(&error).ends_with("no address of the family that may be used"),
+        text(&error).ends_with("it has no address of version 6, and the source address is one"),
         "{error}"
     );
 }

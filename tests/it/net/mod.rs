@@ -6,8 +6,17 @@ mod server;
 /// Tornado's cases of streams, over each kind of them.
 mod cases;
 
+/// Looking names up, and connecting to hosts with several addresses.
+mod connecting;
+
+/// Where servers listen, and on how many threads.
+mod listening;
+
 /// Reads: what ends them, what they keep, one at a time.
 mod reads;
+
+/// TLS.
+mod tls;
 
 /// Writes, slow readers, and closing.
 mod writes;

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::header::{self, HeaderMap};
 use http::{Method, StatusCode};
-use squall::net::{IoStream, TcpClient};
+use squall::net::{IoStream, Resolver, TcpClient, ThreadedResolver};
 
 use super::error::{Source, Stage};
 use super::progress::Progress;
@@ -25,30 +25,32 @@ pub(super) async fn connect(
     progress: &Progress,
 ) -> Result<IoStream, Source> {
     let to = mapped(&route.to, mapping);
-    let client = TcpClient::new().source_ip(route.source);
-    let fits = |address: &SocketAddr| {
-        (allow_ipv6 || address.is_ipv4())
-            && (route.source).is_none_or(|source| source.is_ipv4() == address.is_ipv4())
-    };
+    let fits = |address: &SocketAddr| allow_ipv6 || address.is_ipv4();
     progress.enter_with(Stage::Resolve, &to.host);
-    let addresses = client.resolve(&*to.host, to.port).await?;
-    let mut last = None;
-    for address in addresses.into_iter().filter(fits) {
-        progress.enter_with(Stage::Connect, address);
-        match client.connect_to(address).await {
-            Ok(stream) => match &route.through {
-                Through::Nobody | Through::Forward(_) => return Ok(stream),
-                Through::Tunnel(tunnel) => {
-                    let (proxy, target) = &**tunnel;
-                    progress.enter_with(Stage::Proxy, proxy.authority());
-                    return open_tunnel(stream, proxy, target, limits, progress).await;
-                }
-            },
-            Err(error) => last = Some(error),
+    let mut addresses = ThreadedResolver::new().resolve(&to.host, to.port).await?;
+    addresses.retain(fits);
+    progress.enter_with(Stage::Connect, format_args!("{}:{}", to.host, to.port));
+    let client = TcpClient::new().source_ip(route.source);
+    let connected = client.connect_addresses(addresses).await;
+    let stream = connected.map_err(|error| of_the_system(error, &to.host))?;
+    match &route.through {
+        Through::Nobody | Through::Forward(_) => Ok(stream),
+        Through::Tunnel(tunnel) => {
+            let (proxy, target) = &**tunnel;
+            progress.enter_with(Stage::Proxy, proxy.authority());
+            open_tunnel(stream, proxy, target, limits, progress).await
         }
     }
-    let none = "the name has no address of the family that may be used";
-    Err(last.map_or_else(|| none.into(), Source::from))
+}
+
+/// Why there is no connection. A name has several addresses, so the error says which failed; that of a
+/// host which is an address would only say it again.
+fn of_the_system(error: squall::Error, host: &str) -> Source {
+    let code = error.io().and_then(io::Error::raw_os_error);
+    match (code, host.parse::<IpAddr>()) {
+        (Some(code), Ok(_)) => io::Error::from_raw_os_error(code).into(),
+        _ => error.into(),
+    }
 }
 
 /// Where to connect to instead: by name and port, else by name.

@@ -15,7 +15,7 @@ use super::response::Response;
 /// The message names the host, the stage, and what the system said:
 ///
 /// ```text
-/// fetch from a.example:81: connect to 10.0.0.7:81 failed: Connection refused (os error 111)
+/// fetch from a.example:81: connect to a.example:81 failed: no connection to 10.0.0.7:81: Connection refused (os error 111)
 /// fetch from a.example: timed out after 20 s while waiting for the response head
 /// fetch from a.example: receiving the response body failed after 3 of 5 bytes: the server closed …
 /// fetch from a.example: status 404 Not Found

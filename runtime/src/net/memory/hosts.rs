@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::{Rc, Weak};
@@ -27,7 +28,9 @@ pub(crate) struct Network {
     /// Of connections that are made from now on.
     pub(crate) conditions: RefCell<Conditions>,
     listeners: RefCell<BTreeMap<SocketAddr, Weak<Queue>>>,
-    names: RefCell<BTreeMap<String, IpAddr>>,
+    names: RefCell<BTreeMap<String, Vec<IpAddr>>>,
+    /// Hosts that answer nothing.
+    silent: RefCell<Vec<IpAddr>>,
     next_port: Cell<u16>,
 }
 
@@ -49,6 +52,7 @@ impl Network {
             conditions: RefCell::default(),
             listeners: RefCell::default(),
             names: RefCell::default(),
+            silent: RefCell::default(),
             next_port: Cell::new(*FREE_PORTS.start()),
         }
     }
@@ -63,14 +67,19 @@ impl Network {
         IoStream::joined(&self.conditions.borrow(), None)
     }
 
-    /// Gives a host a name.
+    /// Gives a host a name; several hosts may have the same.
     pub(crate) fn name(&self, name: String, host: IpAddr) {
-        self.names.borrow_mut().insert(name, host);
+        self.names.borrow_mut().entry(name).or_default().push(host);
     }
 
-    /// The address of a host that has a name.
-    pub(in crate::net) fn resolve(&self, name: &str) -> io::Result<IpAddr> {
-        let found = self.names.borrow().get(name).copied();
+    /// Has a host answer nothing, not even that nobody listens.
+    pub(crate) fn silence(&self, host: IpAddr) {
+        self.silent.borrow_mut().push(host);
+    }
+
+    /// The addresses of the hosts that have a name.
+    pub(in crate::net) fn resolve(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let found = self.names.borrow().get(name).cloned();
         found.ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::NotFound,
@@ -106,6 +115,10 @@ impl Network {
     pub(crate) async fn connect(self: Rc<Self>, address: SocketAddr) -> Result<IoStream> {
         let io_loop = IoLoop::current();
         self.travel(&io_loop).await;
+        if self.silent.borrow().contains(&address.ip()) {
+            io_loop.record(format_args!("connection to {address} is not answered"));
+            return pending().await;
+        }
         let queue = self
             .listeners
             .borrow()
