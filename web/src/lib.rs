@@ -40,9 +40,12 @@ mod server;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use app::{Application, AsyncFunction, HandlerFunction, RequestHandler, SyncFunction};
 pub use client::AsyncHttpClient;
-pub use conn::{Call, Exchange, Handle, HandlerResult, IntoName, IntoValue, Request, Verb};
+pub use conn::{
+    BodyPlan, Call, ClientGone, Detached, Exchange, Handle, HandlerResult, IntoName, IntoValue,
+    Request, TrustedProxies, Verb,
+};
 pub use error::{Error, Result};
-pub use server::{HttpServer, Listening, Serving};
+pub use server::{Drained, HttpServer, Listening, Serving, Unfinished};
 pub use squall_macros::request_handler;
 
 /// The README's programs, compiled and, if they end, run.

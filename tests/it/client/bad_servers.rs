@@ -201,7 +201,7 @@ fn endless_answers_end_at_their_limit() {
         (
             "trailers",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
-            "A: b\r\n",
+            "A: bbbbbbbbbbbbbbbbbbbbbbbb\r\n",
             "bad body: trailers too long",
         ),
         (

@@ -6,6 +6,10 @@ mod messages;
 /// What is malformed, too large, too slow or gone.
 mod bad_input;
 
+/// Tables of cases, and what runs them.
+mod cases;
+mod table;
+
 /// Handlers: their errors, arguments, routes and hooks.
 mod framework;
 

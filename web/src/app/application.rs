@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 use super::endpoint::{Endpoint, Factory, Functions, HandlerFunction, method_not_allowed};
 use super::handler::RequestHandler;
 use super::log;
 use super::pattern::Pattern;
-use crate::conn::{Call, Exchange, Handle, Verb};
+use crate::conn::{BodyPlan, Call, Exchange, Handle, Verb};
 use crate::error::Error;
 
 /// A table of routes, and what they lead to: Tornado's `Application`.
@@ -56,6 +56,8 @@ struct Route {
     text: Box<str>,
     pattern: Pattern,
     target: Target,
+    /// How its requests' bodies are taken, if that was said.
+    body: Option<BodyPlan>,
 }
 
 enum Target {
@@ -150,6 +152,26 @@ impl Application {
         self
     }
 
+    /// Says how the bodies of a path's requests are taken: read whole, or streamed; and their limits.
+    ///
+    /// # Panics
+    ///
+    /// If no route has this pattern: add the route first.
+    #[track_caller]
+    pub fn body(mut self, pattern: &str, plan: BodyPlan) -> Application {
+        let mut routes = self
+            .routes
+            .iter_mut()
+            .filter(|route| *route.text == *pattern)
+            .peekable();
+        assert!(
+            routes.peek().is_some(),
+            "no route has the pattern {pattern:?}: say how its bodies are taken after adding it"
+        );
+        routes.for_each(|route| route.body = Some(plan));
+        self
+    }
+
     #[track_caller]
     fn add(&mut self, text: &str, target: Target) {
         let pattern = match Pattern::parse(text) {
@@ -167,11 +189,12 @@ impl Application {
             text: text.into(),
             pattern,
             target,
+            body: None,
         });
     }
 
     /// The first route that matches, its arguments being noted in the exchange.
-    fn find(&self, ex: &mut Exchange) -> Option<&Route> {
+    fn find(&self, ex: &mut Exchange) -> Option<usize> {
         let literal = self.literals.get(ex.request().path()).copied();
         for &index in &self.patterns {
             if literal.is_some_and(|literal| literal < index) {
@@ -179,18 +202,32 @@ impl Application {
             }
             let pattern = &self.routes[index].pattern;
             if ex.set_path_arguments(&pattern.names, |path, spans| pattern.matches(path, spans)) {
-                return Some(&self.routes[index]);
+                return Some(index);
             }
         }
         ex.clear_path_arguments();
-        literal.map(|index| &self.routes[index])
+        literal
     }
 }
 
 impl Handle for Application {
+    fn body_plan(&self, ex: &mut Exchange) -> BodyPlan {
+        ex.route = self.find(ex);
+        let route = ex.route.map(|index| &self.routes[index]);
+        let verb = Verb::of(ex.request().method());
+        match (route, verb) {
+            (Some(route), Some(verb)) if route.target.endpoint().answers(verb) => {
+                route.body.unwrap_or_default()
+            }
+            // The answer is 404 or 405 whatever comes.
+            _ => BodyPlan::stream(),
+        }
+    }
+
     fn handle<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a> {
-        let Some(route) = self.find(ex) else {
-            return Call::done(Err::<(), _>(Error::status_only(StatusCode::NOT_FOUND)));
+        let found = ex.route.or_else(|| self.find(ex));
+        let Some(route) = found.map(|index| &self.routes[index]) else {
+            return no_route(ex);
         };
         let endpoint = route.target.endpoint();
         match Verb::of(ex.request().method()) {
@@ -202,6 +239,21 @@ impl Handle for Application {
     fn finished(&self, ex: &Exchange) {
         log::access(ex);
     }
+}
+
+/// The answer to a request without a route. `*` and `CONNECT` name no path that could have one.
+fn no_route<'a>(ex: &mut Exchange) -> Call<'a> {
+    let method = ex.request().method();
+    let status = match (ex.request().target(), method) {
+        ("*", &Method::OPTIONS) => {
+            // RFC 9110 §9.3.7: a ping, answered for the server as a whole.
+            ex.set_status(StatusCode::NO_CONTENT);
+            return Call::done(());
+        }
+        (_, &Method::CONNECT) => StatusCode::NOT_IMPLEMENTED,
+        _ => StatusCode::NOT_FOUND,
+    };
+    Call::done(Err::<(), _>(Error::status_only(status)))
 }
 
 impl fmt::Debug for Application {

@@ -16,6 +16,11 @@ pub(super) trait Endpoint {
 
     /// The methods that it has, for `Allow`.
     fn methods(&self) -> Vec<Verb>;
+
+    /// True if it has a method, or answers it by another.
+    fn answers(&self, verb: Verb) -> bool {
+        pick(&self.methods(), verb).is_some()
+    }
 }
 
 /// Makes a handler for each request.

@@ -13,14 +13,18 @@ pub(super) fn access(ex: &Exchange) {
         ($level:ident) => {
             if tracing::enabled!(target: "squall::access", tracing::Level::$level) {
                 let request = ex.request();
-                let (method, target) = (request.method(), request.target());
-                let remote = request.remote_addr().map(|addr| addr.ip());
+                // One whose head could not be read has neither.
+                let (method, target) = match request.target() {
+                    "" => ("-", "-"),
+                    target => (request.method().as_str(), target),
+                };
+                let remote = request.remote_ip();
                 let complete = ex.is_finished();
                 let now = IoLoop::current().time();
                 let took = ex.started().map_or(0.0, |at| (now - at).as_secs_f64() * 1e3);
                 tracing::event!(
                     target: "squall::access", tracing::Level::$level,
-                    status, %method, target, remote = remote.map(tracing::field::display),
+                    status, method, target, remote = remote.map(tracing::field::display),
                     complete = (!complete).then_some(false),
                     took_ms = (took * 100.0).round() / 100.0,
                 );

@@ -1,34 +1,60 @@
-//! Reading a request's body into the exchange, before its handler is called.
+//! Reading a request's body: whole before its handler is called, or piece by piece by the handler.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::task::{Poll, ready};
+use std::time::Duration;
 
+use http::{HeaderMap, StatusCode};
 use squall::net::IoStream;
+use squall::{IoLoop, Sleep};
 
-use super::exchange::Exchange;
+use super::clock::after;
+use super::exchange::{Exchange, Phase};
+use super::inflate::Inflate;
+use super::plan::BodyPlan;
 use super::server::BATCH;
-use crate::http::{BodyDecoder, BodyFraming, CONTINUE, ChunkError, Limits};
+use crate::error::{Error, Result};
+use crate::http::{Allowance, BodyDecoder, BodyFraming, CONTINUE, ChunkError, Limits};
 
 /// Buffers that grew beyond this are given back between requests.
 const KEEP: usize = 64 * 1024;
 
+/// How much is read at a time, at first and once that was not enough.
+const READ: usize = 16 * 1024;
+const READ_MORE: usize = 64 * 1024;
+
 /// Why a body could not be read.
+#[derive(Clone, Debug)]
 pub(super) enum BodyError {
     /// The client's mistake, or a limit.
-    Refused(ChunkError),
+    Refused(StatusCode, &'static str),
     /// The client has gone.
     Gone,
 }
 
-impl From<ChunkError> for BodyError {
-    fn from(error: ChunkError) -> BodyError {
-        BodyError::Refused(error)
+impl BodyError {
+    pub(super) const TOO_SLOW: BodyError =
+        BodyError::Refused(StatusCode::REQUEST_TIMEOUT, "the body came too slowly");
+
+    fn into_error(self) -> Error {
+        match self {
+            BodyError::Refused(status, why) => Error::new(status, why),
+            BodyError::Gone => {
+                let gone = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+                let message = "the body has not come whole";
+                Error::new(StatusCode::BAD_REQUEST, message).with_source(squall::Error::from(gone))
+            }
+        }
     }
 }
 
-impl From<squall::Error> for BodyError {
-    fn from(_: squall::Error) -> BodyError {
-        BodyError::Gone
+impl From<ChunkError> for BodyError {
+    fn from(error: ChunkError) -> BodyError {
+        match error {
+            ChunkError::Malformed(why) => BodyError::Refused(error.status(), why),
+            ChunkError::TooLarge => BodyError::Refused(error.status(), "the body is too large"),
+        }
     }
 }
 
@@ -39,76 +65,315 @@ pub(super) fn give_back(buffer: &mut Vec<u8>) {
     }
 }
 
-impl Exchange {
-    /// True if the body is all there, with the head; then nothing has to be read.
-    pub(super) fn take_body_from_input(&mut self, limits: &Limits) -> Result<bool, ChunkError> {
-        match self.head.framing() {
-            BodyFraming::None => Ok(true),
-            BodyFraming::Length(len) if len > limits.max_body_bytes => Err(ChunkError::TooLarge),
-            BodyFraming::Length(len) => {
-                let there = (self.input.len() - self.head.len()) as u64;
-                if there < len {
-                    return Ok(false);
-                }
-                self.body_in_input = len as usize;
+/// A body that has not come whole.
+#[derive(Debug)]
+pub(super) struct BodyReader {
+    decoder: BodyDecoder,
+    inflate: Option<Inflate>,
+    /// Bytes that came and are not decoded.
+    rest: Vec<u8>,
+    scratch: Vec<u8>,
+    /// Set by the first wait that lasts.
+    timer: Option<Sleep>,
+    time_left: Duration,
+    allowance: Allowance,
+    reads: u32,
+    /// True while the client waits to be told that it may send.
+    pub(super) wants_continue: bool,
+    /// Why reading has failed.
+    failed: Option<BodyError>,
+}
+
+impl BodyReader {
+    /// Reads once from the socket. False at its end.
+    async fn read(&mut self, stream: &IoStream) -> Result<bool, BodyError> {
+        self.reads += 1;
+        if self.reads.is_multiple_of(BATCH) {
+            squall::moment().await;
+        }
+        let size = if self.reads > 1 { READ_MORE } else { READ };
+        self.scratch.resize(size, 0);
+        let began = IoLoop::current().turn_time();
+        let mut waits = false;
+        let read = poll_fn(|cx| {
+            if let Poll::Ready(read) = stream.poll_read(cx, &mut self.scratch) {
+                return Poll::Ready(Some(read));
+            }
+            let timer = self.timer.get_or_insert_with(|| squall::sleep(READ_FOR));
+            if !waits {
+                waits = true;
+                timer.reset(after(self.time_left.min(self.allowance.left())));
+            }
+            Pin::new(timer).poll(cx).map(|()| None)
+        })
+        .await;
+        if waits {
+            let now = IoLoop::current().turn_time();
+            let waited = now.saturating_duration_since(began);
+            self.time_left = self.time_left.saturating_sub(waited);
+            self.allowance.spend(waited);
+        }
+        match read {
+            None => Err(BodyError::TOO_SLOW),
+            Some(Err(_)) => Err(BodyError::Gone),
+            Some(Ok(0)) => Ok(false),
+            Some(Ok(count)) => {
+                self.allowance.earn(count);
+                self.rest.extend_from_slice(&self.scratch[..count]);
                 Ok(true)
             }
-            BodyFraming::Chunked | BodyFraming::UntilClose => Ok(false),
         }
     }
 
-    /// Reads the rest of the body. What follows it stays in the input.
-    pub(super) async fn read_body(
-        &mut self,
-        stream: &IoStream,
-        limits: &Limits,
-    ) -> Result<(), BodyError> {
-        let mut decoder = BodyDecoder::new(self.head.framing(), limits)?;
-        let head_len = self.head.len();
-        // The body's bytes are behind the head, whose own have to stay where they are.
-        let mut rest = self.input.split_behind(head_len);
-        let (used, mut finished) = decoder.decode(&rest, &mut self.read_body)?;
-        rest.drain(..used);
-        if !finished && self.head.expect_continue() && rest.is_empty() && self.read_body.is_empty()
-        {
-            self.out.extend_from_slice(CONTINUE);
+    /// Decodes what came. True once the body is complete.
+    fn decode(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
+        let Some(inflate) = &mut self.inflate else {
+            let (used, finished) = self.decoder.decode(&self.rest, out)?;
+            self.rest.drain(..used);
+            return Ok(finished);
+        };
+        if inflate.wants_more() {
+            let mut raw = Vec::new();
+            let (used, finished) = self.decoder.decode(&self.rest, &mut raw)?;
+            self.rest.drain(..used);
+            inflate.feed(&raw, finished);
         }
-        // Answers of earlier requests, and the 100 that the client waits for.
-        self.send().await.map_err(|_| BodyError::Gone)?;
-        let mut scratch = vec![0; if finished { 0 } else { 16 * 1024 }];
-        let mut reads = 0_u32;
-        while !finished {
-            reads += 1;
-            if reads.is_multiple_of(BATCH) {
-                squall::moment().await;
+        inflate.read(out)
+    }
+
+    /// True if bytes have to come before there is more to decode.
+    fn is_hungry(&self) -> bool {
+        self.inflate.as_ref().is_none_or(Inflate::wants_more) && !self.decoder.is_finished()
+    }
+
+    /// True if what is left is little enough to be read and dropped, as far as is known.
+    fn may_be_skipped(&self, limits: &Limits) -> bool {
+        let left = self.decoder.remaining_hint().unwrap_or(0);
+        self.failed.is_none() && !self.wants_continue && left <= limits.max_unread_bytes
+    }
+}
+
+/// What a timer is set to before it is set to what it is for.
+const READ_FOR: Duration = Duration::from_secs(60);
+
+impl Exchange {
+    /// Prepares to read the body, if it has not come whole with the head.
+    pub(super) fn begin_body(&mut self, plan: BodyPlan) -> Result<(), BodyError> {
+        let limits = &self.settings().limits;
+        let most = plan.max_bytes.unwrap_or(limits.max_body_bytes);
+        let framing = self.head.framing();
+        if matches!(framing, BodyFraming::Length(len) if len > most) {
+            return Err(ChunkError::TooLarge.into());
+        }
+        let inflate = self.inflate(most);
+        if let (BodyFraming::Length(len), None) = (framing, &inflate) {
+            let there = (self.input.len() - self.head.len()) as u64;
+            if there >= len {
+                self.body_in_input = len as usize;
+                return Ok(());
             }
-            let read = poll_fn(|cx| stream.poll_read(cx, &mut scratch)).await?;
-            if read == 0 {
+        }
+        let limits = &self.settings().limits;
+        let limits = Limits {
+            max_body_bytes: most,
+            ..limits.clone()
+        };
+        let decoder = BodyDecoder::new(framing, &limits)?;
+        // The body's bytes are behind the head, whose own have to stay where they are.
+        let rest = self.input.split_behind(self.head.len());
+        self.reader = Some(Box::new(BodyReader {
+            decoder,
+            inflate,
+            wants_continue: self.head.expect_continue() && rest.is_empty(),
+            rest,
+            scratch: Vec::new(),
+            timer: None,
+            time_left: plan.timeout.unwrap_or(limits.body_timeout),
+            allowance: Allowance::new(limits.body_stall, limits.min_body_rate),
+            reads: 0,
+            failed: None,
+        }));
+        Ok(())
+    }
+
+    fn inflate(&self, most: u64) -> Option<Inflate> {
+        if !self.settings().decompress {
+            return None;
+        }
+        let coding = self.request().header("content-encoding")?;
+        Inflate::new(coding, most, self.settings().limits.max_body_expansion)
+    }
+
+    /// Reads a piece of the body into `read_body`. False once the body is complete.
+    async fn read_piece(&mut self) -> Result<bool, BodyError> {
+        let read = self.try_read_piece().await;
+        if let (Err(error), Some(reader)) = (&read, &mut self.reader) {
+            reader.failed = Some(error.clone());
+            self.keep_alive = false;
+        }
+        read
+    }
+
+    async fn try_read_piece(&mut self) -> Result<bool, BodyError> {
+        let had = self.read_body.len();
+        loop {
+            let Some(reader) = &mut self.reader else {
+                return Ok(false);
+            };
+            if let Some(failed) = &reader.failed {
+                return Err(failed.clone());
+            }
+            if reader.decode(&mut self.read_body)? {
+                self.body_is_complete();
+                return Ok(self.read_body.len() > had);
+            }
+            if self.read_body.len() > had {
+                return Ok(true);
+            }
+            if !reader.is_hungry() {
+                continue;
+            }
+            let stream = self.stream.clone().ok_or(BodyError::Gone)?;
+            if std::mem::take(&mut reader.wants_continue) && self.phase == Phase::Open {
+                self.wire.out.borrow_mut().extend_from_slice(CONTINUE);
+            }
+            // Answers of earlier requests, and the 100 that the client waits for.
+            self.send().await.map_err(|_| BodyError::Gone)?;
+            let Some(reader) = &mut self.reader else {
+                return Ok(false);
+            };
+            if !reader.read(&stream).await? {
+                self.wire.ended.set(true);
+                self.wire.note_gone();
                 return Err(BodyError::Gone);
             }
-            rest.extend_from_slice(&scratch[..read]);
-            let (used, done) = decoder.decode(&rest, &mut self.read_body)?;
-            rest.drain(..used);
-            finished = done;
         }
-        self.input.append(&rest);
+    }
+
+    /// Puts what came behind the body back into the input.
+    fn body_is_complete(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            self.input.append(&reader.rest);
+            let trailers = reader.decoder.trailers();
+            if !trailers.is_empty() {
+                self.trailers = Some(Box::new(trailers));
+            }
+            self.decoded = reader.inflate.is_some();
+        }
+        self.wire.may_read_ahead.set(true);
+    }
+
+    /// Reads the whole body, or what is left of it.
+    pub(super) async fn read_rest(&mut self) -> Result<(), BodyError> {
+        while self.read_piece().await? {}
         Ok(())
+    }
+
+    /// True if some of the body has not been read.
+    pub(super) fn has_unread_body(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// True if the connection cannot go on after this answer, as too much is unread.
+    pub(super) fn is_too_much_unread(&self) -> bool {
+        let limits = &self.settings().limits;
+        (self.reader.as_ref()).is_some_and(|reader| !reader.may_be_skipped(limits))
+    }
+
+    /// Reads and drops what the handler left of the body. False if that is too much.
+    pub(super) async fn skip_rest(&mut self) -> bool {
+        let mut left = self.settings().limits.max_unread_bytes;
+        if self.is_too_much_unread() {
+            return false;
+        }
+        loop {
+            self.read_body.clear();
+            match self.read_piece().await {
+                Ok(true) => {}
+                Ok(false) => return true,
+                Err(_) => return false,
+            }
+            match left.checked_sub(self.read_body.len() as u64) {
+                Some(rest) => left = rest,
+                None => return false,
+            }
+        }
+    }
+
+    /// Returns the next piece of a body that is [streamed](BodyPlan::stream); none at its end.
+    ///
+    /// Nothing is read before this is called, and no more than a piece at a time: a client that sends
+    /// faster than the handler reads has to wait. One that asked to be told is sent `100 Continue` by
+    /// the first call. What is left unread when the handler returns is dropped, or the connection
+    /// closed if it is much. Of a body that was read whole this gives all in one piece.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use squall::yield_;
+    /// use squall_web::{Exchange, Result};
+    ///
+    /// #[squall::coroutine]
+    /// fn echo(ex: &mut Exchange) -> Result<()> {
+    ///     while let Some(chunk) = yield_!(ex.body_chunk())? {
+    ///         ex.write(chunk);
+    ///         yield_!(ex.flush())?; // waits for a client that reads slowly
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// 400 if the body is malformed or does not come whole, 413 if it is longer than its
+    /// [plan](BodyPlan) allows, 408 if it comes too slowly. Give it on by `?`: the connection closes
+    /// after the answer. Once it has failed, each call does.
+    ///
+    /// # Cancellation
+    ///
+    /// No bytes are lost.
+    pub async fn body_chunk(&mut self) -> Result<Option<Vec<u8>>> {
+        if self.body_in_input > 0 && !self.body_is_given {
+            self.body_is_given = true;
+            return Ok(Some(self.body().to_vec()));
+        }
+        if self.read_body.is_empty() {
+            self.read_piece().await.map_err(BodyError::into_error)?;
+        }
+        let chunk = std::mem::take(&mut self.read_body);
+        Ok((!chunk.is_empty()).then_some(chunk))
+    }
+
+    /// Reads the whole of a [streamed](BodyPlan::stream) body, which is then `request().body()`.
+    ///
+    /// For handlers that look at the head first. Does nothing if the body is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`body_chunk`](Exchange::body_chunk).
+    pub async fn read_body(&mut self) -> Result<()> {
+        self.read_rest().await.map_err(BodyError::into_error)
+    }
+
+    /// Returns the trailers that came behind a chunked body, once that was read; they are no headers.
+    pub fn trailers(&self) -> Option<&HeaderMap> {
+        self.trailers.as_deref()
     }
 }
 
 /// Reads and drops what a refused client still sends, so that it gets to read the answer: to close
 /// with unread input would reset the connection (RFC 9112 §9.6).
 pub(super) async fn linger(stream: &IoStream) {
-    const MOST: usize = 1024 * 1024;
+    const MOST: usize = 8 * 1024 * 1024;
     if stream.shutdown_write().is_err() {
         return;
     }
-    let mut scratch = vec![0; 16 * 1024];
+    let mut scratch = vec![0; READ];
     let mut dropped = 0;
-    let mut deadline = squall::sleep(std::time::Duration::from_secs(2));
+    let mut deadline = squall::sleep(Duration::from_secs(2));
     poll_fn(|cx| {
         loop {
-            if std::pin::Pin::new(&mut deadline).poll(cx).is_ready() {
+            if Pin::new(&mut deadline).poll(cx).is_ready() {
                 return Poll::Ready(());
             }
             match ready!(stream.poll_read(cx, &mut scratch)) {

@@ -1,7 +1,7 @@
-//! The time of day, for `Date` headers and cookies: asked for once a turn.
+//! The time of day, for `Date` headers and cookies: asked for once a turn; and points in the future.
 
 use std::cell::Cell;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use squall::IoLoop;
 
@@ -20,4 +20,13 @@ pub(crate) fn wall_clock() -> SystemTime {
             time
         }
     }
+}
+
+/// A time that does not come.
+const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
+/// The point that lies `limit` from now; a far one if the limit is none that a clock can hold.
+pub(crate) fn after(limit: Duration) -> Instant {
+    let now = IoLoop::current().turn_time();
+    now.checked_add(limit).unwrap_or_else(|| now + FAR)
 }

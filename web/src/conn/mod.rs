@@ -5,25 +5,37 @@
 //! connection is parsed, handled and answered in it, and when the input is used up the exchange
 //! goes back. Whoever handles requests implements [`Handle`].
 
+mod answer;
+mod arguments;
 mod body;
 mod buffer;
 mod call;
 mod clock;
 mod exchange;
 mod failure;
+mod inflate;
+mod plan;
 mod request;
-mod send;
 mod server;
+mod shared;
+mod trusted;
+mod upgrade;
 mod values;
+mod wire;
 
 pub use call::{Call, HandlerResult};
 pub use exchange::Exchange;
+pub use plan::BodyPlan;
 pub use request::{Request, Verb};
+pub use trusted::TrustedProxies;
+pub use upgrade::Detached;
 pub use values::{IntoName, IntoValue};
+pub use wire::ClientGone;
 
-pub(crate) use clock::wall_clock;
+pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
-pub(crate) use server::{Shared, serve_connection};
+pub(crate) use server::serve_connection;
+pub(crate) use shared::{Activity, Settings, Shared};
 
 /// Answers requests: what [`HttpServer`](crate::HttpServer) serves.
 ///
@@ -44,10 +56,18 @@ pub(crate) use server::{Shared, serve_connection};
 /// }
 /// ```
 pub trait Handle: 'static {
+    /// Says how a request's body is to be taken. Asked when the head is there and says that there is a
+    /// body, before any of it is read or asked for.
+    fn body_plan(&self, ex: &mut Exchange) -> BodyPlan {
+        let _ = ex;
+        BodyPlan::whole()
+    }
+
     /// Answers one request: by what it writes to the exchange until the call is done.
     fn handle<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a>;
 
-    /// Learns that the answer is complete; for logs.
+    /// Learns that the answer is complete, or was cut; for logs. Also of requests that were refused
+    /// before they came here: one whose head could not be read has an empty target.
     fn finished(&self, ex: &Exchange) {
         let _ = ex;
     }

@@ -1,10 +1,11 @@
 //! What the client asked for, as a handler sees it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::{HeaderMap, Method};
 
 use super::exchange::Exchange;
+use super::trusted::TrustedProxies;
 use crate::http::Version;
 
 /// A view of the exchange's request: Tornado's `HTTPServerRequest`.
@@ -70,14 +71,70 @@ impl<'a> Request<'a> {
         self.ex.head().to_header_map(self.ex.head_bytes())
     }
 
-    /// Returns the body. It has been read before the handler is called.
+    /// Returns the body. It has been read before the handler is called, unless its
+    /// [plan](crate::BodyPlan) is to stream it: then it is empty until
+    /// [`read_body`](Exchange::read_body).
+    ///
+    /// One that was compressed is plain, if the server is to
+    /// [decompress](crate::HttpServer::decompress_request); its headers stay as they came.
     pub fn body(&self) -> &'a [u8] {
         self.ex.body()
     }
 
-    /// Returns the address of the client; none on a Unix socket.
+    /// Returns the address of the connection's other end; none on a Unix socket. Behind a proxy that is
+    /// the proxy's: see [`remote_ip`](Request::remote_ip).
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.ex.remote
+    }
+
+    /// Returns the client's address: what a [trusted proxy](crate::TrustedProxies) says that it is, if
+    /// the connection comes from one, and otherwise the connection's other end.
+    pub fn remote_ip(&self) -> Option<IpAddr> {
+        let peer = self.ex.remote?.ip();
+        let told = self.proxies().and_then(|proxies| {
+            // Several lines are one list.
+            let forwarded = self.joined("x-forwarded-for");
+            proxies.client(self.header_str("x-real-ip"), forwarded.as_deref())
+        });
+        Some(told.unwrap_or(peer))
+    }
+
+    /// Returns `http` or `https`: what a [trusted proxy](crate::TrustedProxies) says, and otherwise
+    /// that of the connection.
+    pub fn scheme(&self) -> &'static str {
+        let told = self.proxies().and_then(|_| {
+            let told = self.header_str("x-scheme");
+            let told = told.or_else(|| self.header_str("x-forwarded-proto"))?;
+            // The nearest proxy wrote last.
+            told.rsplit(',').next()
+        });
+        match told.map(str::trim) {
+            Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
+            _ => "http",
+        }
+    }
+
+    /// The trusted proxies, if the connection comes from one.
+    fn proxies(&self) -> Option<&'a TrustedProxies> {
+        let proxies = self.ex.settings().trusted.as_ref()?;
+        proxies.contains(self.ex.remote?.ip()).then_some(proxies)
+    }
+
+    /// All values of a header as one list.
+    fn joined(&self, name: &str) -> Option<String> {
+        let named = self.headers().filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let values: Vec<&str> = named
+            .map(|(_, v)| str::from_utf8(v).unwrap_or(""))
+            .collect();
+        (!values.is_empty()).then(|| values.join(","))
+    }
+
+    /// True if the body is still in a coding of its `Content-Encoding`.
+    pub(super) fn is_encoded(&self) -> bool {
+        let coding = self.header("content-encoding").map(<[u8]>::trim_ascii);
+        let is_plain =
+            |coding: &[u8]| coding.is_empty() || coding.eq_ignore_ascii_case(b"identity");
+        !self.ex.decoded && coding.is_some_and(|coding| !is_plain(coding))
     }
 }
 

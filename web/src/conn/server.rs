@@ -9,78 +9,30 @@
 //!      closed          closed                    closed
 //! ```
 //!
-//! One timer a connection serves all limits of time: it is moved, not set anew, and only runs when
-//! nothing has moved it for long.
+//! One timer a connection serves the limits of its idle time and of heads: it is moved, not set anew,
+//! and only runs when nothing has moved it for long.
 
-use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::StatusCode;
 use squall::net::IoStream;
 use squall::{IoLoop, Sleep, yield_};
 
+use super::Call;
 use super::body::{self, BodyError};
+use super::clock::after;
 use super::exchange::{Exchange, Phase, SEND_AT};
 use super::failure::{log_error, log_panic};
-use super::{Call, Handle};
-use crate::error::{Error, Result};
-use crate::http::{Limits, Parse, ParseError, parse_request};
-
-/// Exchanges that are kept for the next connections.
-const POOL: usize = 256;
-
-/// What all connections of a server share.
-pub(crate) struct Shared {
-    pub(crate) handler: Rc<dyn Handle>,
-    pub(crate) limits: Limits,
-    // Boxed, so that taking one moves a pointer.
-    #[allow(clippy::vec_box)]
-    pool: RefCell<Vec<Box<Exchange>>>,
-}
-
-impl Shared {
-    pub(crate) fn new(handler: Rc<dyn Handle>, limits: Limits) -> Shared {
-        Shared {
-            handler,
-            limits,
-            pool: RefCell::default(),
-        }
-    }
-
-    fn take_exchange(&self, stream: &Rc<IoStream>, remote: Option<SocketAddr>) -> Box<Exchange> {
-        let pooled = self.pool.borrow_mut().pop();
-        let mut ex = pooled.unwrap_or_else(Exchange::new);
-        ex.stream = Some(stream.clone());
-        ex.remote = remote;
-        ex.write_timeout = self.limits.write_timeout;
-        ex
-    }
-
-    fn give_back(&self, mut ex: Box<Exchange>) {
-        ex.release();
-        let mut pool = self.pool.borrow_mut();
-        if pool.len() < POOL {
-            pool.push(ex);
-        }
-    }
-}
+use super::shared::{Activity, Conn, Shared};
+use crate::error::Error;
+use crate::http::{BodyFraming, Limits, Parse, ParseError, parse_request};
 
 /// How many requests, or reads of a body, one connection has before others run.
 pub(super) const BATCH: u32 = 64;
-
-/// A time that does not come while a handler works.
-const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-
-/// The point that lies `limit` from now; a far one if the limit is none that a clock can hold.
-fn after(limit: Duration) -> Instant {
-    let now = IoLoop::current().turn_time();
-    now.checked_add(limit).unwrap_or_else(|| now + FAR)
-}
 
 /// What follows a step of a connection.
 enum Next {
@@ -88,27 +40,47 @@ enum Next {
     Idle,
     /// All is over.
     Close,
+    /// The stream is somebody else's now.
+    Leave,
+}
+
+/// Takes a connection off the server's list when its coroutine ends, however it does.
+struct Entered {
+    conn: Rc<Conn>,
+    shared: Rc<Shared>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.shared.leave(&self.conn);
+    }
 }
 
 /// Serves one connection to its end.
 #[squall::coroutine(crate = squall)]
-pub(crate) fn serve_connection(stream: IoStream, remote: Option<SocketAddr>, shared: Rc<Shared>) {
-    let stream = Rc::new(stream);
-    let idle = shared.limits.idle_timeout;
+pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
+    let entered = Entered { conn, shared };
+    let (conn, shared) = (&entered.conn, &entered.shared);
+    let idle = shared.settings.limits.idle_timeout;
     let mut timer = squall::sleep_until(after(idle));
     loop {
-        if !yield_!(wait_readable(&stream, &mut timer)) {
+        if !yield_!(wait_readable(&conn.stream, &mut timer)) {
             break;
         }
-        let mut ex = shared.take_exchange(&stream, remote);
-        let next = yield_!(serve_input(&stream, &shared, &mut ex, &mut timer));
+        conn.activity.set(Activity::Busy);
+        let mut ex = shared.take_exchange(conn);
+        let next = yield_!(serve_input(conn, shared, &mut ex, &mut timer));
         shared.give_back(ex);
         match next {
-            Next::Idle => timer.reset(after(idle)),
+            Next::Idle => {
+                conn.activity.set(Activity::Idle);
+                timer.reset(after(idle));
+            }
             Next::Close => break,
+            Next::Leave => return,
         }
     }
-    stream.close();
+    conn.stream.close();
 }
 
 /// Waits for bytes. False if none come in time, or the stream fails.
@@ -123,62 +95,54 @@ async fn wait_readable(stream: &IoStream, timer: &mut Sleep) -> bool {
 }
 
 /// Serves the requests that come until the input is used up.
-async fn serve_input(
-    stream: &Rc<IoStream>,
-    shared: &Rc<Shared>,
-    ex: &mut Exchange,
-    timer: &mut Sleep,
-) -> Next {
+async fn serve_input(conn: &Conn, shared: &Shared, ex: &mut Exchange, timer: &mut Sleep) -> Next {
     // Only the first head of a connection that woke up is read for; later the input decides.
     let mut may_read = true;
     let mut served = 0_u32;
     loop {
-        match read_head(stream, &shared.limits, ex, timer, may_read).await {
+        match read_head(&conn.stream, &shared.settings.limits, ex, timer, may_read).await {
             Head::Complete => {}
             Head::UsedUp => {
-                return match ex.send().await {
-                    Ok(()) => Next::Idle,
-                    Err(_) => Next::Close,
+                let sent = ex.send().await;
+                return match sent.is_ok() && !ex.wire.ended.get() && !ex.is_draining() {
+                    true => Next::Idle,
+                    false => Next::Close,
                 };
             }
             Head::Closed => {
                 let _ = ex.send().await;
                 return Next::Close;
             }
-            Head::Refused(status) => return refuse(stream, ex, status).await,
+            Head::Refused(status) => return Box::pin(refuse(conn, shared, ex, status)).await,
         }
         may_read = false;
-        let io_loop = IoLoop::current();
-        ex.started = Some(io_loop.turn_time());
+        ex.started = Some(IoLoop::current().turn_time());
         ex.keep_alive = ex.head.keep_alive();
-        match ex.take_body_from_input(&shared.limits) {
-            Ok(true) => {}
-            Ok(false) => {
-                // Before its time begins: earlier answers are no part of it.
-                if ex.send().await.is_err() {
-                    return Next::Close;
-                }
-                let limit = after(shared.limits.body_timeout);
-                if let Err(status) = read_body(stream, &shared.limits, ex, limit, timer).await {
-                    return match status {
-                        Some(status) => refuse(stream, ex, status).await,
-                        None => Next::Close,
-                    };
-                }
+        if ex.head.framing() != BodyFraming::None {
+            // Where it has not come with the head this waits; in a box, so that connections that
+            // idle are small.
+            match begin_body(shared, ex) {
+                Ok(Body::There) => {}
+                Ok(Body::ToRead) => match Box::pin(ex.read_rest()).await {
+                    Ok(()) => {}
+                    Err(BodyError::Gone) => return Next::Close,
+                    Err(error) => return Box::pin(refuse_body(conn, shared, ex, error)).await,
+                },
+                Err(error) => return Box::pin(refuse_body(conn, shared, ex, error)).await,
             }
-            Err(error) => return refuse(stream, ex, error.status()).await,
         }
-        respond(shared, ex).await;
+        respond(conn, shared, ex).await;
+        if ex.detached {
+            return Next::Leave;
+        }
+        if ex.has_unread_body() && ex.keep_alive {
+            ex.keep_alive = Box::pin(drop_unread(ex)).await;
+        }
         if ex.phase != Phase::Finished || !ex.keep_alive {
-            let complete = ex.phase == Phase::Finished;
-            ex.next_request();
-            if ex.send().await.is_ok() && complete && !ex.input.is_empty() {
-                body::linger(stream).await;
-            }
-            return Next::Close;
+            return Box::pin(end(conn, ex)).await;
         }
         ex.next_request();
-        if ex.out.len() >= SEND_AT && ex.send().await.is_err() {
+        if ex.wire.out.borrow().len() >= SEND_AT && ex.send().await.is_err() {
             return Next::Close;
         }
         served += 1;
@@ -186,6 +150,38 @@ async fn serve_input(
             squall::moment().await;
         }
     }
+}
+
+enum Body {
+    /// It came with the head, or its handler reads it.
+    There,
+    ToRead,
+}
+
+/// Asks how the body is to be taken, and prepares for that.
+fn begin_body(shared: &Shared, ex: &mut Exchange) -> Result<Body, BodyError> {
+    let plan = shared.handler.body_plan(ex);
+    ex.begin_body(plan)?;
+    Ok(match ex.has_unread_body() && !plan.streamed {
+        true => Body::ToRead,
+        false => Body::There,
+    })
+}
+
+/// Sends the answer, and drops what its handler left unread. False if that is too much.
+async fn drop_unread(ex: &mut Exchange) -> bool {
+    ex.send().await.is_ok() && ex.skip_rest().await
+}
+
+/// Sends the last answer, and ends the connection.
+async fn end(conn: &Conn, ex: &mut Exchange) -> Next {
+    let is_whole = ex.phase == Phase::Finished;
+    let has_more = ex.has_unread_body() || ex.input.len() > ex.used();
+    let sent = ex.send().await;
+    if sent.is_ok() && is_whole && has_more {
+        body::linger(&conn.stream).await;
+    }
+    Next::Close
 }
 
 enum Head {
@@ -212,7 +208,11 @@ async fn read_head(
             match parse_request(ex.input.filled(), scanned, limits, &mut ex.head) {
                 Ok(Parse::Complete) => return Head::Complete,
                 Ok(Parse::NeedMore) => scanned = ex.input.len(),
-                Err(error) => return Head::Refused(status_of(&error)),
+                Err(error) => {
+                    // What it holds is of no use, and not for the log.
+                    ex.head.clear();
+                    return Head::Refused(status_of(&error));
+                }
             }
             // Before waiting for the rest, answers of earlier requests have to go out.
             if ex.send().await.is_err() {
@@ -228,6 +228,9 @@ async fn read_head(
         if !may_read {
             return Head::UsedUp;
         }
+        if ex.wire.ended.get() {
+            return Head::Closed;
+        }
         let room = ex.input.room(limits.max_head_bytes + 1024);
         let read = poll_fn(|cx| {
             if let Poll::Ready(read) = stream.poll_read(cx, room) {
@@ -239,47 +242,35 @@ async fn read_head(
         match read {
             Some(Ok(0) | Err(_)) => return Head::Closed,
             Some(Ok(count)) => ex.input.add(count),
-            None if deadline.is_some() => return Head::Refused(StatusCode::REQUEST_TIMEOUT),
+            None if deadline.is_some() => {
+                ex.head.clear();
+                return Head::Refused(StatusCode::REQUEST_TIMEOUT);
+            }
             None => return Head::Closed,
         }
     }
 }
 
-/// Reads a body within its time. `Err(None)` if the client has gone.
-async fn read_body(
-    stream: &Rc<IoStream>,
-    limits: &Limits,
-    ex: &mut Exchange,
-    deadline: Instant,
-    timer: &mut Sleep,
-) -> Result<(), Option<StatusCode>> {
-    timer.reset(deadline);
-    let mut reading = std::pin::pin!(ex.read_body(stream, limits));
-    let read = poll_fn(|cx| {
-        if let Poll::Ready(read) = reading.as_mut().poll(cx) {
-            return Poll::Ready(Some(read));
-        }
-        Pin::new(&mut *timer).poll(cx).map(|()| None)
-    })
-    .await;
-    // No limit runs while the handler works.
-    timer.reset(after(FAR));
-    match read {
-        Some(Ok(())) => Ok(()),
-        Some(Err(BodyError::Refused(error))) => Err(Some(error.status())),
-        Some(Err(BodyError::Gone)) => Err(None),
-        None => Err(Some(StatusCode::REQUEST_TIMEOUT)),
-    }
-}
-
 /// Has the request answered, whatever its handler does.
-async fn respond(shared: &Rc<Shared>, ex: &mut Exchange) {
-    // In a block, so that a panic while the call is made is caught as well.
-    let called = squall::catch_panic(async {
-        let call: Call<'_> = shared.handler.handle(ex);
-        call.await
-    });
-    let failure = match called.await {
+async fn respond(conn: &Conn, shared: &Shared, ex: &mut Exchange) {
+    let failure = {
+        let wire = ex.wire.clone();
+        wire.may_read_ahead.set(!ex.has_unread_body());
+        // In a block, so that a panic while the call is made is caught as well.
+        let mut called = pin!(squall::catch_panic(async {
+            let call: Call<'_> = shared.handler.handle(ex);
+            call.await
+        }));
+        let called = poll_fn(|cx| {
+            let called = called.as_mut().poll(cx);
+            if called.is_pending() {
+                wire.poll_beside(cx, &conn.stream, &shared.settings.limits);
+            }
+            called
+        });
+        called.await
+    };
+    let failure = match failure {
         Ok(Ok(())) => None,
         Ok(Err(error)) => {
             log_error(ex, &error);
@@ -291,6 +282,7 @@ async fn respond(shared: &Rc<Shared>, ex: &mut Exchange) {
         }
     };
     match failure {
+        _ if ex.detached => {}
         // A stream that fails midway is cut, so that the client sees that it is not whole.
         Some(_) if matches!(ex.phase, Phase::Streaming(_)) => ex.keep_alive = false,
         Some(error) => {
@@ -301,16 +293,27 @@ async fn respond(shared: &Rc<Shared>, ex: &mut Exchange) {
         }
         None => ex.finish(),
     }
+    ex.take_read_ahead();
     shared.handler.finished(ex);
 }
 
+/// Answers a request whose body cannot be read, and ends the connection.
+async fn refuse_body(conn: &Conn, shared: &Shared, ex: &mut Exchange, error: BodyError) -> Next {
+    let BodyError::Refused(status, why) = error else {
+        return Next::Close;
+    };
+    tracing::debug!(target: "squall::web", "request refused: {why}");
+    refuse(conn, shared, ex, status).await
+}
+
 /// Answers what cannot be served, and ends the connection.
-async fn refuse(stream: &IoStream, ex: &mut Exchange, status: StatusCode) -> Next {
+async fn refuse(conn: &Conn, shared: &Shared, ex: &mut Exchange, status: StatusCode) -> Next {
     ex.keep_alive = false;
     ex.write_error_page(&Error::status_only(status));
     ex.finish();
+    shared.handler.finished(ex);
     if ex.send().await.is_ok() {
-        body::linger(stream).await;
+        body::linger(&conn.stream).await;
     }
     Next::Close
 }

@@ -1,5 +1,7 @@
 //! One decoder for every kind of body, for server and client alike.
 
+use http::HeaderMap;
+
 use super::chunked::{ChunkError, ChunkedDecoder};
 use super::framing::BodyFraming;
 use super::limits::Limits;
@@ -94,6 +96,14 @@ impl BodyDecoder {
     /// False says that it was cut short (RFC 9112 §8).
     pub fn is_finished_at_close(&self) -> bool {
         matches!(self.kind, Kind::UntilClose { .. }) || self.is_finished()
+    }
+
+    /// Returns the trailers of a chunked body that is finished.
+    pub fn trailers(&self) -> HeaderMap {
+        match &self.kind {
+            Kind::Chunked(chunks) => chunks.trailers(),
+            Kind::Length { .. } | Kind::UntilClose { .. } => HeaderMap::new(),
+        }
     }
 
     /// Returns how many bytes of the body are still to come, where that is known.

@@ -13,13 +13,15 @@
 //! ```
 //!
 //! Line ends are CRLF and nothing else, a size is hex digits and nothing else.
-//! Extensions and trailers are checked, counted and dropped: Tornado has no
-//! place for them, and a trailer must never become a header.
+//! Extensions are checked, counted and dropped. Trailers are kept by
+//! themselves: one must never become a header.
 
 use std::{error, fmt};
 
-use http::StatusCode;
+use http::header::HeaderMap;
+use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::head::append_field;
 use super::limits::Limits;
 
 /// The chunk that ends a body, with an empty trailer section.
@@ -41,6 +43,27 @@ pub fn encode_chunk(data: &[u8], out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(data);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the chunk that ends a body, with trailers (RFC 9112 §7.1.2).
+///
+/// ```
+/// use http::{HeaderName, HeaderValue};
+/// use squall_web::http::encode_last_chunk;
+///
+/// let sum = (HeaderName::from_static("x-sum"), HeaderValue::from_static("7"));
+/// let mut out = Vec::new();
+/// encode_last_chunk(&[sum], &mut out);
+/// assert_eq!(out, b"0\r\nx-sum: 7\r\n\r\n");
+/// ```
+pub fn encode_last_chunk(trailers: &[(HeaderName, HeaderValue)], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"0\r\n");
+    for (name, value) in trailers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            out.extend_from_slice(part);
+        }
+    }
     out.extend_from_slice(b"\r\n");
 }
 
@@ -69,6 +92,10 @@ pub struct ChunkedDecoder {
     excess: u64,
     max_line: usize,
     max_trailers: usize,
+    /// Trailer lines that there may still be.
+    trailer_lines: usize,
+    /// The trailer section as it came, without the blank line.
+    trailers: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +125,8 @@ impl ChunkedDecoder {
             excess: 0,
             max_line: limits.max_chunk_line_bytes,
             max_trailers: limits.max_head_bytes,
+            trailer_lines: limits.max_headers,
+            trailers: Vec::new(),
         }
     }
 
@@ -130,6 +159,21 @@ impl ChunkedDecoder {
         self.state == State::Done
     }
 
+    /// Returns the trailers that came behind the last chunk; none before.
+    ///
+    /// They are the sender's afterthought, and no headers: nothing that frames,
+    /// routes or authorises may be taken from them (RFC 9110 §6.5.1).
+    pub fn trailers(&self) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for line in self.trailers.split(|byte| *byte == b'\n') {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+                append_field(&mut map, &line[..colon], line[colon + 1..].trim_ascii());
+            }
+        }
+        map
+    }
+
     fn take_data<'i>(&mut self, input: &'i [u8], out: &mut Vec<u8>) -> &'i [u8] {
         let len = usize::try_from(self.remaining).map_or(input.len(), |n| n.min(input.len()));
         let (data, rest) = input.split_at(len);
@@ -159,12 +203,12 @@ impl ChunkedDecoder {
 
             (State::TrailerStart, b'\r') => Ok(State::EndLf),
             (State::TrailerStart | State::TrailerName, _) if is_token(byte) => {
-                self.count_trailer(State::TrailerName)
+                self.trailer(byte, State::TrailerName)
             }
-            (State::TrailerName, b':') => self.count_trailer(State::TrailerValue),
-            (State::TrailerValue, b'\r') => self.count_trailer(State::TrailerLf),
-            (State::TrailerValue, _) if is_text(byte) => self.count_trailer(State::TrailerValue),
-            (State::TrailerLf, b'\n') => self.count_trailer(State::TrailerStart),
+            (State::TrailerName, b':') => self.trailer(byte, State::TrailerValue),
+            (State::TrailerValue, b'\r') => self.trailer(byte, State::TrailerLf),
+            (State::TrailerValue, _) if is_text(byte) => self.trailer(byte, State::TrailerValue),
+            (State::TrailerLf, b'\n') => self.end_trailer(),
             (State::EndLf, b'\n') => Ok(State::Done),
 
             (State::TrailerStart | State::TrailerName | State::TrailerValue, _) => {
@@ -193,12 +237,18 @@ impl ChunkedDecoder {
         Ok(next)
     }
 
-    fn count_trailer(&mut self, next: State) -> Result<State, ChunkError> {
-        self.line += 1;
-        if self.line > self.max_trailers {
+    fn trailer(&mut self, byte: u8, next: State) -> Result<State, ChunkError> {
+        if self.trailers.len() >= self.max_trailers {
             return Err(ChunkError::Malformed("trailers too long"));
         }
+        self.trailers.push(byte);
         Ok(next)
+    }
+
+    fn end_trailer(&mut self) -> Result<State, ChunkError> {
+        self.trailer_lines = (self.trailer_lines.checked_sub(1))
+            .ok_or(ChunkError::Malformed("too many trailers"))?;
+        self.trailer(b'\n', State::TrailerStart)
     }
 
     /// Checks the size that was read, before the first byte of the chunk is.

@@ -1,7 +1,8 @@
 //! How much a peer may send, and how long it may take.
 //!
-//! The codec enforces the sizes. The durations are here so that a server has
-//! all of its bounds in one struct; the connection enforces those.
+//! The codec enforces the sizes of messages. The durations and what concerns a
+//! whole server are here so that all of its bounds are in one struct; the
+//! connection and the server enforce those.
 
 use std::time::Duration;
 
@@ -42,8 +43,36 @@ pub struct Limits {
     ///
     /// Then it closes without a word.
     pub idle_timeout: Duration,
-    /// How long the peer may take no byte of an answer; 60 s. Then close.
+    /// How long a body may stand still; 20 s. Then 408 and close.
+    ///
+    /// It is an allowance: waiting uses it up, and what arrives pays back at
+    /// `min_body_rate`. So one byte now and then does not keep a request open.
+    pub body_stall: Duration,
+    /// Bytes a second that a body must bring in the long run; 240. With 0 any
+    /// byte pays all of `body_stall` back.
+    pub min_body_rate: u64,
+    /// How long the peer may keep an answer waiting; 60 s. Then close.
+    ///
+    /// An allowance as `body_stall` is: what the peer takes pays back at
+    /// `min_write_rate`.
     pub write_timeout: Duration,
+    /// Bytes a second of an answer that the peer must take in the long run;
+    /// 240. With 0 any byte pays all of `write_timeout` back.
+    pub min_write_rate: u64,
+    /// Bytes that are read ahead while a handler works, which is how a server
+    /// learns that its client has gone; 64 KiB. More stay with the system.
+    pub max_pipelined_bytes: usize,
+    /// Bytes of a body that a handler left unread and that are read to keep the
+    /// connection; 256 KiB. With more to come the connection closes.
+    pub max_unread_bytes: u64,
+    /// How many times its size a compressed body may grow, past its first MiB;
+    /// 250. Then 413 and close. Only where bodies are decompressed.
+    pub max_body_expansion: u64,
+    /// Connections of a server at a time; 65,536.
+    ///
+    /// With as many, accepting pauses until one closes; clients wait in the
+    /// system's queue.
+    pub max_connections: usize,
 }
 
 impl Default for Limits {
@@ -56,7 +85,14 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
+            body_stall: Duration::from_secs(20),
+            min_body_rate: 240,
             write_timeout: Duration::from_secs(60),
+            min_write_rate: 240,
+            max_pipelined_bytes: 64 * 1024,
+            max_unread_bytes: 256 * 1024,
+            max_body_expansion: 250,
+            max_connections: 65_536,
         }
     }
 }

@@ -23,6 +23,7 @@
 //! `encode` for answers.
 
 mod limits;
+mod rate;
 
 mod head;
 mod parse;
@@ -43,7 +44,7 @@ mod date;
 mod form;
 
 pub use self::body::BodyDecoder;
-pub use self::chunked::{ChunkError, ChunkedDecoder, LAST_CHUNK, encode_chunk};
+pub use self::chunked::{ChunkError, ChunkedDecoder, LAST_CHUNK, encode_chunk, encode_last_chunk};
 pub use self::date::DateCache;
 pub(crate) use self::decode::{ContentDecoder, Decoded};
 pub use self::encode::{
@@ -54,4 +55,5 @@ pub use self::framing::BodyFraming;
 pub use self::head::{RequestHead, Version};
 pub use self::limits::Limits;
 pub use self::parse::{Parse, ParseError, parse_request};
+pub(crate) use self::rate::Allowance;
 pub use self::response::{ResponseHead, parse_response};

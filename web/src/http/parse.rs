@@ -80,6 +80,13 @@ pub fn parse_request(
         parse_head(&buf[..end], start, &mut slots, head)?;
         return Ok(Parse::Complete);
     }
+    if parsed == Err(ParseError::UnsupportedVersion)
+        && let Some(at) = minor_version(&buf[start..end])
+    {
+        let mut like_1_1 = buf[..end].to_vec();
+        like_1_1[start + at] = b'1';
+        return parse_request(&like_1_1, 0, limits, head);
+    }
     parsed.map(|()| Parse::Complete)
 }
 
@@ -97,7 +104,7 @@ pub enum ParseError {
     TargetTooLong,
     /// There are more than `max_headers` fields (431).
     TooManyHeaders,
-    /// The version is neither HTTP/1.0 nor HTTP/1.1 (505).
+    /// The major version is not 1 (505).
     UnsupportedVersion,
     /// The body has a transfer coding besides `chunked` (501).
     UnsupportedCoding,
@@ -215,6 +222,14 @@ fn refine(error: httparse::Error, head: &[u8]) -> ParseError {
         return ParseError::UnsupportedVersion;
     }
     ParseError::from_httparse(error)
+}
+
+/// Where the minor version stands of a request that is of HTTP/1, but later than 1.1: it means the same
+/// as in 1.1 (RFC 9110 §2.5).
+fn minor_version(head: &[u8]) -> Option<usize> {
+    let line_end = head.iter().position(|byte| *byte == b'\r')?;
+    let is_later = matches!(&head[..line_end], [.., b'1', b'.', b'2'..=b'9']);
+    is_later.then(|| line_end - 1)
 }
 
 /// Looks whether the first line is three words, the last like `HTTP/2.0`.

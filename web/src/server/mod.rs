@@ -1,18 +1,29 @@
-//! Listening: a port, its connections, and what they share.
+//! Listening: a port, its connections, and what they share; and the end of it all.
+//!
+//! `accept` takes connections as long as there is room, `listening` is what a program holds of that,
+//! and `drain` lets the requests in flight finish.
 
+mod accept;
+mod drain;
+mod listening;
+
+use std::cell::OnceCell;
 use std::fmt;
-use std::future::{Future, IntoFuture};
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::pin::Pin;
+use std::net::ToSocketAddrs;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::time::Duration;
 
 use squall::Deferred;
 use squall::net::{IoStream, TcpServer};
 
-use crate::conn::{Handle, Shared, serve_connection};
+use crate::conn::{Handle, Settings, Shared, TrustedProxies, serve_connection};
 use crate::error::Result;
 use crate::http::Limits;
+
+pub use drain::{Drained, Unfinished};
+pub use listening::{Listening, Serving};
+
+use accept::{Accepting, accept};
 
 /// An HTTP/1.1 server: Tornado's `HTTPServer`.
 ///
@@ -37,20 +48,56 @@ use crate::http::Limits;
 pub struct HttpServer {
     handler: Rc<dyn Handle>,
     limits: Limits,
+    trusted: Option<TrustedProxies>,
+    decompress: bool,
+    /// Made when the first socket is served: all that it serves is drained together.
+    running: OnceCell<Running>,
+}
+
+/// What a server that has begun consists of.
+#[derive(Clone)]
+struct Running {
+    shared: Rc<Shared>,
+    accepting: Rc<Accepting>,
 }
 
 impl HttpServer {
-    /// Makes a server that has its requests answered by `handler`.
+    /// Makes a server that has its requests answered by `handler`: an
+    /// [`Application`](crate::Application), or anything that implements [`Handle`].
     pub fn new(handler: impl Handle) -> HttpServer {
         HttpServer {
             handler: Rc::new(handler),
             limits: Limits::default(),
+            trusted: None,
+            decompress: false,
+            running: OnceCell::new(),
         }
     }
 
     /// Sets the limits of what clients may send, and how long they may take.
     pub fn limits(mut self, limits: Limits) -> HttpServer {
         self.limits = limits;
+        self.running = OnceCell::new();
+        self
+    }
+
+    /// Believes these proxies about who the client is and how it came: Tornado's `xheaders`.
+    ///
+    /// See [`Request::remote_ip`](crate::Request::remote_ip) and
+    /// [`Request::scheme`](crate::Request::scheme).
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> HttpServer {
+        self.trusted = Some(proxies);
+        self.running = OnceCell::new();
+        self
+    }
+
+    /// Takes apart bodies that come with a `Content-Encoding` of `gzip` or `deflate`.
+    ///
+    /// The limit on bodies holds for what comes out as well, and `Limits::max_body_expansion` for how
+    /// much that is of what went in. A body in another coding stays as it is.
+    pub fn decompress_request(mut self, on: bool) -> HttpServer {
+        self.decompress = on;
+        self.running = OnceCell::new();
         self
     }
 
@@ -72,20 +119,52 @@ impl HttpServer {
     /// If the system does not say its address.
     pub fn serve(&self, server: TcpServer) -> Result<Listening> {
         let address = server.local_addr()?;
-        let shared = self.shared();
-        let accepting =
-            server.serve(move |stream, peer| serve_connection(stream, Some(peer), shared.clone()));
-        Ok(Listening { address, accepting })
+        let running = self.running();
+        let ended = accept(server, running.shared.clone(), running.accepting.clone());
+        Ok(Listening::new(address, running.clone(), ended))
     }
 
     /// Serves one connection that is there already; done when it is closed.
     pub fn serve_stream(&self, stream: IoStream) -> Deferred<()> {
         let remote = stream.peer_addr();
-        serve_connection(stream, remote, self.shared())
+        let shared = &self.running().shared;
+        serve_connection(shared.enter(stream, remote), shared.clone())
     }
 
-    fn shared(&self) -> Rc<Shared> {
-        Rc::new(Shared::new(self.handler.clone(), self.limits.clone()))
+    /// Returns how many connections are open.
+    pub fn connections(&self) -> usize {
+        self.running.get().map_or(0, |running| running.shared.len())
+    }
+
+    /// Stops to listen, on all addresses: Tornado's `stop`. Connections that are there go on.
+    pub fn stop(&self) {
+        if let Some(running) = self.running.get() {
+            running.accepting.stop();
+        }
+    }
+
+    /// Stops to listen, lets the requests in flight finish, and tells which did not within `limit`.
+    ///
+    /// Connections that wait for a next request are closed at once; each answer in flight says
+    /// `Connection: close`, if its head is not sent yet. What still runs at the end is cancelled, and
+    /// its connection closed.
+    pub async fn drain(&self, limit: Duration) -> Drained {
+        drain::drain(self.running().clone(), limit).await
+    }
+
+    fn running(&self) -> &Running {
+        self.running.get_or_init(|| {
+            let settings = Settings {
+                limits: self.limits.clone(),
+                trusted: self.trusted.clone(),
+                decompress: self.decompress,
+                ..Settings::default()
+            };
+            Running {
+                shared: Rc::new(Shared::new(self.handler.clone(), settings)),
+                accepting: Rc::default(),
+            }
+        })
     }
 }
 
@@ -93,46 +172,15 @@ impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpServer")
             .field("limits", &self.limits)
+            .field("trusted", &self.trusted)
+            .field("decompress", &self.decompress)
+            .field("connections", &self.connections())
             .finish_non_exhaustive()
     }
 }
 
-/// A server that listens. It goes on when this is dropped; yielding it waits for its end.
-#[derive(Debug)]
-pub struct Listening {
-    address: SocketAddr,
-    accepting: Deferred<squall::Result<()>>,
-}
-
-impl Listening {
-    /// Returns the address that it listens on.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.address
-    }
-}
-
-impl IntoFuture for Listening {
-    type Output = Result<()>;
-    type IntoFuture = Serving;
-
-    fn into_future(self) -> Serving {
-        Serving {
-            accepting: self.accepting,
-        }
-    }
-}
-
-/// The end of a server that is waited for; see [`Listening`].
-#[must_use = "a server is waited for by yielding this"]
-#[derive(Debug)]
-pub struct Serving {
-    accepting: Deferred<squall::Result<()>>,
-}
-
-impl Future for Serving {
-    type Output = Result<()>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        (Pin::new(&mut self.accepting).poll(cx)).map(|result| result.map_err(Into::into))
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Running").field(&self.shared).finish()
     }
 }

@@ -184,9 +184,22 @@ fn malformed_request_line_is_refused() {
 
 #[test]
 fn other_version_is_not_supported() {
-    for version in ["2.0", "1.2", "0.9", "3.0", "9.9"] {
-        refuse_line(format!("GET / HTTP/{version}").as_bytes(), 505); // H36, H37
+    for version in ["2.0", "0.9", "3.0", "9.9"] {
+        refuse_line(format!("GET / HTTP/{version}").as_bytes(), 505); // H36
     }
+}
+
+#[test]
+fn later_minor_version_means_the_same() {
+    // H37
+    for version in ["1.2", "1.9"] {
+        let wire = format!("\r\nPOST /a?b HTTP/{version}\r\nHost: h\r\nContent-Length: 3\r\n\r\n");
+        let head = check(wire.as_bytes());
+        assert_eq!(head.version(), Version::Http11);
+        assert_eq!(head.path(wire.as_bytes()), "/a");
+        assert_eq!(head.len(), wire.len());
+    }
+    refuse(b"GET / HTTP/1.2\r\n\r\n", 400); // It needs its Host.
 }
 
 #[test]

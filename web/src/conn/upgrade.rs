@@ -1,0 +1,117 @@
+//! The end of HTTP on a connection: another protocol goes on with its stream.
+
+use std::fmt;
+use std::rc::Rc;
+
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, StatusCode};
+use squall::net::IoStream;
+
+use super::exchange::{Exchange, Phase};
+use super::values::IntoValue;
+use crate::error::{Error, Result};
+
+/// A stream that is no longer HTTP's, with what was read beyond the request.
+pub struct Detached {
+    /// The connection. It is closed when this is dropped.
+    pub stream: Rc<IoStream>,
+    /// Bytes that came behind the request, and belong to what follows.
+    pub read: Vec<u8>,
+}
+
+impl fmt::Debug for Detached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Detached")
+            .field("stream", &self.stream)
+            .field("read", &self.read.len())
+            .finish()
+    }
+}
+
+impl Exchange {
+    /// Answers `101 Switching Protocols`, and hands the stream over.
+    ///
+    /// The headers that were set go along, such as `Sec-WebSocket-Accept`; `Upgrade` and `Connection`
+    /// are added. From then on the exchange has no say: it sends and reads nothing more, and what the
+    /// handler returns is only logged.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use squall::yield_;
+    /// use squall_web::{Exchange, Result};
+    ///
+    /// #[squall::coroutine]
+    /// fn shout(ex: &mut Exchange) -> Result<()> {
+    ///     let mut shout = yield_!(ex.upgrade("shout"))?;
+    ///     while !shout.read.is_empty() {
+    ///         yield_!(shout.stream.write(&shout.read.to_ascii_uppercase()))?;
+    ///         shout.read = yield_!(shout.stream.read_partial(4096))?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// 426 if the client has not asked for an upgrade to this protocol, 500 if the answer has begun;
+    /// if the client has gone.
+    pub async fn upgrade(&mut self, protocol: &str) -> Result<Detached> {
+        if self.phase != Phase::Open {
+            let message = "cannot upgrade after the headers were sent";
+            return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, message));
+        }
+        if !self.is_offered(protocol) {
+            self.set_header(UPGRADE, protocol)?;
+            let message = format!("the client has not asked for an upgrade to {protocol:?}");
+            return Err(Error::new(StatusCode::UPGRADE_REQUIRED, message));
+        }
+        let protocol: HeaderValue = protocol.into_value()?;
+        self.headers
+            .retain(|(name, _)| *name != UPGRADE && *name != CONNECTION);
+        self.headers.push((UPGRADE, protocol));
+        self.headers
+            .push((CONNECTION, HeaderValue::from_static("Upgrade")));
+        self.status = StatusCode::SWITCHING_PROTOCOLS;
+        self.encode_switch();
+        self.detach().await
+    }
+
+    /// Hands the stream over as it is, after what was flushed and finished: Tornado's `detach`.
+    ///
+    /// Nothing is answered that was not. For `CONNECT`, flush an answer of status 200 first. From then
+    /// on the exchange has no say, as after [`upgrade`](Exchange::upgrade).
+    ///
+    /// # Errors
+    ///
+    /// If the client has gone, or some of the request's body is unread.
+    pub async fn detach(&mut self) -> Result<Detached> {
+        let stream = self.stream.clone();
+        let stream = stream.filter(|_| !self.detached && !self.has_unread_body());
+        let Some(stream) = stream else {
+            let message =
+                "the stream cannot be taken: it is somebody else's, or has to be read first";
+            return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, message));
+        };
+        self.wire.may_read_ahead.set(false);
+        self.send().await?;
+        self.take_read_ahead();
+        let used = self.used();
+        let read = self.input.split_behind(used);
+        self.phase = Phase::Finished;
+        self.keep_alive = false;
+        self.detached = true;
+        self.stream = None;
+        Ok(Detached { stream, read })
+    }
+
+    fn is_offered(&self, protocol: &str) -> bool {
+        let offers = self.request().headers();
+        let mut offers = offers.filter(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
+        self.head.upgrade()
+            && offers.any(|(_, value)| {
+                let mut tokens = value.split(|byte| *byte == b',');
+                tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(protocol.as_bytes()))
+            })
+    }
+}

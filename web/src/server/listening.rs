@@ -1,0 +1,129 @@
+//! A server that listens, as its program holds it.
+
+use std::future::{Future, IntoFuture};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use squall::{Deferred, on_signal, signal};
+
+use super::Running;
+use super::drain::{Drained, drain, first_signal};
+use crate::error::Result;
+
+/// A server that listens. It goes on when this is dropped; yielding it waits for its end.
+#[derive(Debug)]
+pub struct Listening {
+    address: SocketAddr,
+    running: Running,
+    ended: Deferred<squall::Result<()>>,
+}
+
+impl Listening {
+    pub(super) fn new(
+        address: SocketAddr,
+        running: Running,
+        ended: Deferred<squall::Result<()>>,
+    ) -> Listening {
+        Listening {
+            address,
+            running,
+            ended,
+        }
+    }
+
+    /// Returns the address that it listens on.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns how many connections of the server are open.
+    pub fn connections(&self) -> usize {
+        self.running.shared.len()
+    }
+
+    /// As [`HttpServer::stop`](crate::HttpServer::stop).
+    pub fn stop(&self) {
+        self.running.accepting.stop();
+    }
+
+    /// As [`HttpServer::drain`](crate::HttpServer::drain).
+    pub async fn drain(&self, limit: Duration) -> Drained {
+        drain(self.running.clone(), limit).await
+    }
+
+    /// Serves until the process gets `SIGTERM` or `SIGINT`, then [drains](Listening::drain).
+    ///
+    /// A second signal ends the wait for what is in flight. What did not finish is logged as well, as
+    /// a warning each.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use squall::yield_;
+    /// use squall_web::{Application, Exchange, HttpServer, Result};
+    ///
+    /// fn hello(ex: &mut Exchange) {
+    ///     ex.write("Hello, world");
+    /// }
+    ///
+    /// #[squall::main]
+    /// fn main() -> Result<()> {
+    ///     let server = HttpServer::new(Application::new().get("/", hello));
+    ///     let listening = server.listen("127.0.0.1:8888")?;
+    ///     yield_!(listening.shutdown_on_signal(Duration::from_secs(30)))?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the signals cannot be handled, or the listening socket fails before.
+    pub async fn shutdown_on_signal(mut self, limit: Duration) -> Result<Drained> {
+        let terminate = on_signal(signal::SIGTERM)?;
+        let interrupt = on_signal(signal::SIGINT)?;
+        let asked = first_signal(&terminate, &interrupt, Pin::new(&mut self.ended));
+        if let Some(ended) = asked.await? {
+            ended?;
+        }
+        let drained = {
+            let mut draining = std::pin::pin!(drain(self.running.clone(), limit));
+            match first_signal(&terminate, &interrupt, draining.as_mut()).await? {
+                Some(drained) => drained,
+                // Asked for a second time.
+                None => drain(self.running.clone(), Duration::ZERO).await,
+            }
+        };
+        for unfinished in &drained.unfinished {
+            tracing::warn!(target: "squall::web", "cut at the shutdown: {unfinished}");
+        }
+        Ok(drained)
+    }
+}
+
+impl IntoFuture for Listening {
+    type Output = Result<()>;
+    type IntoFuture = Serving;
+
+    fn into_future(self) -> Serving {
+        Serving { ended: self.ended }
+    }
+}
+
+/// The end of a server that is waited for; see [`Listening`].
+#[must_use = "a server is waited for by yielding this"]
+#[derive(Debug)]
+pub struct Serving {
+    ended: Deferred<squall::Result<()>>,
+}
+
+impl Future for Serving {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        (Pin::new(&mut self.ended).poll(cx)).map(|result| result.map_err(Into::into))
+    }
+}
