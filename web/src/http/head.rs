@@ -109,8 +109,13 @@ impl RequestHead {
     /// `*` for `OPTIONS *`; `/` if an absolute target has none; empty for
     /// `CONNECT`, whose target is an authority.
     pub fn path<'b>(&self, buf: &'b [u8]) -> &'b str {
-        match self.target.path.text(buf) {
-            "" if self.method != Method::CONNECT => "/",
+        std::str::from_utf8(self.path_bytes(buf)).unwrap_or_default()
+    }
+
+    /// Returns the path as bytes, which are not looked at again as text's have to be.
+    pub(crate) fn path_bytes<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
+        match self.target.path.bytes(buf) {
+            b"" if self.method != Method::CONNECT => b"/",
             path => path,
         }
     }

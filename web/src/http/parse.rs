@@ -292,25 +292,39 @@ fn scheme_len(target: &[u8]) -> Option<usize> {
 
 /// Splits `target` from `start` on into path and query, and checks its bytes.
 fn split_query(target: &[u8], at: Span, start: usize) -> Result<(Span, Option<Span>), ParseError> {
-    let mut mark = None;
-    for (n, byte) in target.iter().enumerate().skip(start) {
-        match byte {
-            b'?' if mark.is_none() => mark = Some(n),
-            // A fragment is not part of a target. Programs that drop it and
-            // programs that keep it see different paths.
-            b'#' => return Err(BAD_TARGET),
-            0x21..=0x7e => {}
-            _ => return Err(BAD_TARGET),
+    let rest = &target[start..];
+    let path = path_len(rest);
+    match rest.get(path..) {
+        None | Some([]) => Ok((at.part(start, target.len()), None)),
+        // In a query, a question mark is a letter as any other.
+        Some([b'?', query @ ..]) if query.split(|byte| *byte == b'?').all(is_path) => {
+            let path = start + path;
+            Ok((at.part(start, path), Some(at.part(path + 1, target.len()))))
         }
+        Some(_) => Err(BAD_TARGET),
     }
-    Ok(match mark {
-        None => (at.part(start, target.len()), None),
-        Some(mark) => {
-            let query = at.part(mark + 1, target.len());
-            (at.part(start, mark), Some(query))
-        }
-    })
 }
+
+fn path_len(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|byte| !PATH[usize::from(*byte)]);
+    end.unwrap_or(bytes.len())
+}
+
+fn is_path(bytes: &[u8]) -> bool {
+    path_len(bytes) == bytes.len()
+}
+
+/// Visible ASCII without the question mark, and without `#`: a fragment is not part of a target, and
+/// programs that drop it see another path than those that keep it.
+static PATH: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0x21;
+    while byte <= 0x7e {
+        table[byte] = byte as u8 != b'#' && byte as u8 != b'?';
+        byte += 1;
+    }
+    table
+};
 
 const BAD_TARGET: ParseError = ParseError::BadRequest("malformed request target");
 
