@@ -30,6 +30,7 @@ fn measured_cases_are_answered_as_the_table_says() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
+// U11, U15 and U22 are among them: folds, line ends, the first line.
 #[squall::test]
 fn the_rfcs_demands_on_a_server_are_met() {
     let cases = read(include_str!("../../data/rfc9112.txt"));

@@ -13,6 +13,9 @@ mod table;
 /// How answers and connections end: whole, cut, handed over, shut down.
 mod ends;
 
+/// Names, values, targets and forms.
+mod parsing;
+
 /// Handlers: their errors, arguments, routes and hooks.
 mod framework;
 

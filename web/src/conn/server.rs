@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use http::StatusCode;
 use squall::net::IoStream;
-use squall::{IoLoop, Sleep, yield_};
+use squall::{IoLoop, Panicked, Sleep, yield_};
 
 use super::Call;
 use super::body::{self, BodyError};
@@ -175,18 +175,28 @@ fn begin_body(shared: &Shared, ex: &mut Exchange) -> Result<Body, BodyError> {
 
 /// The handler's plan. A panic of it becomes a 500.
 fn body_plan(shared: &Shared, ex: &mut Exchange) -> Result<BodyPlan, BodyError> {
-    let planned = {
-        let mut planned = pin!(squall::catch_panic(async { shared.handler.body_plan(ex) }));
-        let mut cx = Context::from_waker(Waker::noop());
-        planned.as_mut().poll(&mut cx)
-    };
-    match planned {
-        Poll::Ready(Ok(plan)) => Ok(plan),
-        Poll::Ready(Err(panic)) => {
-            log_panic(ex, &panic);
-            let why = "the plan for the body panicked";
-            Err(BodyError::Refused(StatusCode::INTERNAL_SERVER_ERROR, why))
-        }
+    call(|| shared.handler.body_plan(ex)).map_err(|panic| {
+        log_panic(ex, &panic);
+        let why = "the plan for the body panicked";
+        BodyError::Refused(StatusCode::INTERNAL_SERVER_ERROR, why)
+    })
+}
+
+/// Tells the handler that the answer is complete; that it panics then is no reason not to send it.
+fn tell_finished(shared: &Shared, ex: &Exchange) {
+    if let Err(panic) = call(|| shared.handler.finished(ex)) {
+        log_panic(ex, &panic);
+    }
+}
+
+/// Calls a hook. Its panic ends what it is asked for, and not the connection's coroutine.
+fn call<T>(hook: impl FnOnce() -> T) -> Result<T, Panicked> {
+    let mut called = pin!(squall::catch_panic(async { hook() }));
+    match called
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(called) => called,
         Poll::Pending => unreachable!("nothing in it waits"),
     }
 }
@@ -338,7 +348,7 @@ async fn respond(conn: &Conn, shared: &Shared, ex: &mut Exchange) {
         None => ex.finish(),
     }
     ex.take_read_ahead();
-    shared.handler.finished(ex);
+    tell_finished(shared, ex);
 }
 
 /// Answers a request whose body cannot be read, and ends the connection.
@@ -355,7 +365,7 @@ async fn refuse(conn: &Conn, shared: &Shared, ex: &mut Exchange, status: StatusC
     ex.keep_alive = false;
     ex.write_error_page(&Error::status_only(status));
     ex.finish();
-    shared.handler.finished(ex);
+    tell_finished(shared, ex);
     if ex.send().await.is_ok() {
         linger(conn).await;
     }
