@@ -13,6 +13,7 @@ mod call;
 mod clock;
 mod exchange;
 mod failure;
+mod idle;
 mod inflate;
 mod plan;
 mod request;
@@ -22,6 +23,7 @@ mod trusted;
 mod upgrade;
 mod values;
 mod wire;
+mod worker;
 
 pub use call::{Call, HandlerResult};
 pub use exchange::Exchange;
