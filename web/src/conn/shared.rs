@@ -46,9 +46,16 @@ pub(crate) struct Shared {
 /// An open connection, and the coroutine that serves it.
 struct Open {
     conn: Rc<Conn>,
-    /// The number of the coroutine among those that live.
-    coroutine: Option<u64>,
-    task: Option<Deferred<()>>,
+    task: Task,
+}
+
+/// The coroutine that serves a connection.
+enum Task {
+    /// It runs for the first time, inside the call that starts it.
+    Starting,
+    Own(Deferred<()>),
+    /// Somebody else waits for it; this is its number among those that live.
+    Lent(Option<u64>),
 }
 
 /// A connection of a server.
@@ -87,26 +94,28 @@ impl Shared {
     /// Begins to serve a connection.
     pub(crate) fn start(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) {
         let (id, task) = self.serve(stream, remote);
-        if let Some(open) = self.open.borrow_mut().get_mut(&id) {
-            open.task = Some(task);
-        }
+        self.set_task(id, Task::Own(task));
     }
 
     /// Serves a connection for somebody who wants to know of its end.
     pub(crate) fn serve_stream(self: &Rc<Self>, stream: IoStream) -> Deferred<()> {
         let remote = stream.peer_addr();
-        self.serve(stream, remote).1
+        let (id, task) = self.serve(stream, remote);
+        self.set_task(id, Task::Lent(task.coroutine_id()));
+        task
     }
 
     fn serve(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) -> (u64, Deferred<()>) {
         // A Unix socket's peer has no address, which port 0 stands for.
         let conn = self.enter(stream, remote.filter(|remote| remote.port() != 0));
-        let id = conn.id;
-        let task = serve_connection(conn, self.clone());
+        (conn.id, serve_connection(conn, self.clone()))
+    }
+
+    /// Without effect if the connection has ended already.
+    fn set_task(&self, id: u64, task: Task) {
         if let Some(open) = self.open.borrow_mut().get_mut(&id) {
-            open.coroutine = task.coroutine_id();
+            open.task = task;
         }
-        (id, task)
     }
 
     /// Notes a connection among those that are open.
@@ -121,8 +130,7 @@ impl Shared {
         });
         let open = Open {
             conn: conn.clone(),
-            coroutine: None,
-            task: None,
+            task: Task::Starting,
         };
         self.open.borrow_mut().insert(id, open);
         conn
@@ -155,13 +163,18 @@ impl Shared {
         let busy = open
             .values()
             .filter(|open| open.conn.activity.get() == Activity::Busy);
-        busy.filter_map(|open| open.coroutine).collect()
+        let numbers = busy.filter_map(|open| match &open.task {
+            Task::Own(task) => task.coroutine_id(),
+            Task::Lent(number) => *number,
+            Task::Starting => None,
+        });
+        numbers.collect()
     }
 
     /// Cancels the coroutines of all connections.
     pub(crate) fn cancel_all(&self) {
         for open in self.open.borrow().values() {
-            if let Some(task) = &open.task {
+            if let Task::Own(task) = &open.task {
                 task.cancel();
             }
         }
