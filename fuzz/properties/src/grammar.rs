@@ -10,7 +10,8 @@ use crate::serving::{Handled, Kind};
 /// What a client sends over one connection.
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Conversation {
-    requests: Vec<Ask>,
+    first: Ask,
+    others: Vec<Ask>,
     breaks: Vec<Break>,
 }
 
@@ -43,16 +44,16 @@ enum Verb {
 enum Target {
     Root,
     Kind(u8),
-    Path(Vec<u8>),
-    Query(Vec<u8>, Vec<u8>),
-    Absolute(bool, Vec<u8>),
+    Path(Word),
+    Query(Word, Word),
+    Absolute(bool, Word),
     Star,
 }
 
 #[derive(Arbitrary, Clone, Debug)]
 enum Field {
-    Own(Vec<u8>, Vec<u8>),
-    Cookie(Vec<u8>),
+    Own(Word, Word),
+    Cookie(Word),
     Form,
     Expect,
     Empty,
@@ -64,14 +65,22 @@ enum Field {
 #[derive(Arbitrary, Clone, Debug)]
 enum Body {
     None,
-    Length(Vec<u8>),
-    LengthTwice(Vec<u8>),
-    Chunks(Vec<Chunk>, Vec<Vec<u8>>),
+    Length(Data),
+    LengthTwice(Data),
+    Chunks(Vec<Chunk>, Vec<Word>),
 }
+
+/// Up to twelve letters, of a kind that whoever writes it chooses.
+#[derive(Arbitrary, Clone, Debug)]
+struct Word(u8, [u8; 12]);
+
+/// Up to 255 bytes: a few, again and again.
+#[derive(Arbitrary, Clone, Debug)]
+struct Data(u8, [u8; 6]);
 
 #[derive(Arbitrary, Clone, Debug)]
 struct Chunk {
-    data: Vec<u8>,
+    data: Data,
     zeros: u8,
     is_upper: bool,
     extension: Option<u8>,
@@ -177,10 +186,14 @@ impl Conversation {
         self.breaks.is_empty()
     }
 
+    fn asks(&self) -> impl Iterator<Item = &Ask> {
+        std::iter::once(&self.first).chain(&self.others).take(MOST)
+    }
+
     /// What is sent.
     pub fn wire(&self) -> Vec<u8> {
         let mut wire = Vec::new();
-        for ask in self.requests.iter().take(MOST) {
+        for ask in self.asks() {
             ask.write(&mut wire);
         }
         for broken in self.breaks.iter().take(3) {
@@ -192,7 +205,7 @@ impl Conversation {
     /// What a server sees of it, if it is whole: up to the request that ends the connection.
     pub fn meant(&self) -> Vec<Handled> {
         let mut meant = Vec::new();
-        for ask in self.requests.iter().take(MOST) {
+        for ask in self.asks() {
             let (one, closes) = ask.meant();
             meant.push(one);
             if closes {
@@ -203,14 +216,24 @@ impl Conversation {
     }
 }
 
-/// At most so many letters of a few kinds, from any bytes.
-fn word(bytes: &[u8], letters: &[u8], most: usize) -> String {
-    let letter = |byte: &u8| char::from(letters[usize::from(*byte) % letters.len()]);
-    bytes.iter().take(most).map(letter).collect()
+impl Word {
+    fn of(&self, letters: &[u8]) -> String {
+        let letter = |byte: &u8| char::from(letters[usize::from(*byte) % letters.len()]);
+        let count = usize::from(self.0) % (self.1.len() + 1);
+        self.1.iter().take(count).map(letter).collect()
+    }
 }
 
-const PATH: &[u8] = b"abcsunfgwt0123456789-._~!$&'()*+,;=:@/%|";
-const QUERY: &[u8] = b"abcxyz019&=+%?/.;[]{}\"<>";
+impl Data {
+    fn bytes(&self) -> Vec<u8> {
+        // Most are short, so that breaks meet more than these.
+        let len = usize::from(if self.0 < 200 { self.0 % 10 } else { self.0 });
+        self.1.iter().copied().cycle().take(len).collect()
+    }
+}
+
+const PATH: &[u8] = b"abcsunfgwt0123456789-._~!$&'()*+,;=:@/%/%|";
+const QUERY: &[u8] = b"abcxyz019&=+%?/.;[]0123456789ABCDEFGH{<";
 const TOKEN: &[u8] = b"abcXYZ019-_.!#$%&'*+^`|~";
 const TEXT: &[u8] = b"abcXYZ 019\t,;=\"()/\\:<>@[]{}?";
 
@@ -231,14 +254,14 @@ impl Ask {
     fn target(&self) -> String {
         match &self.target {
             Target::Root => "/".into(),
-            Target::Kind(byte) => format!("/{}", word(&[*byte], b"snfcwgtu", 1)),
-            Target::Path(path) => format!("/{}", word(path, PATH, 40)),
+            Target::Kind(byte) => format!("/{}", char::from(b"snfcwgtu"[usize::from(byte % 8)])),
+            Target::Path(path) => format!("/{}", path.of(PATH)),
             Target::Query(path, query) => {
-                format!("/{}?{}", word(path, PATH, 20), word(query, QUERY, 40))
+                format!("/{}?{}", path.of(PATH), query.of(QUERY))
             }
             Target::Absolute(is_tls, path) => {
                 let scheme = if *is_tls { "https" } else { "HTTP" };
-                format!("{scheme}://t.example:81/{}", word(path, PATH, 20))
+                format!("{scheme}://t.example:81/{}", path.of(PATH))
             }
             Target::Star => "*".into(),
         }
@@ -252,12 +275,10 @@ impl Ask {
     fn body(&self) -> Vec<u8> {
         match &self.body {
             Body::None => Vec::new(),
-            Body::Length(body) | Body::LengthTwice(body) => {
-                body.iter().copied().take(300).collect()
-            }
+            Body::Length(body) | Body::LengthTwice(body) => body.bytes(),
             Body::Chunks(chunks, _) => {
                 let chunks = chunks.iter().take(6);
-                chunks.flat_map(|chunk| chunk.data().to_vec()).collect()
+                chunks.flat_map(Chunk::data).collect()
             }
         }
     }
@@ -282,6 +303,10 @@ impl Ask {
         let body = self.body();
         match &self.body {
             Body::None => out.extend(b"\r\n"),
+            Body::LengthTwice(Data(n, _)) if n % 4 > 0 => {
+                out.extend(format!("content-LENGTH:{}\r\n\r\n", body.len()).bytes());
+                out.extend(body);
+            }
             Body::Length(_) => {
                 out.extend(format!("Content-Length: {}\r\n\r\n", body.len()).bytes());
                 out.extend(body);
@@ -301,7 +326,7 @@ impl Ask {
                 }
                 out.extend(b"0\r\n");
                 for trailer in trailers.iter().take(3) {
-                    out.extend(format!("x-{}: 1\r\n", word(trailer, TOKEN, 10)).bytes());
+                    out.extend(format!("x-{}: 1\r\n", trailer.of(TOKEN)).bytes());
                 }
                 out.extend(b"\r\n");
             }
@@ -321,7 +346,7 @@ impl Ask {
         };
         let has_body = !matches!(self.body, Body::None);
         let runs_until_close =
-            kind == Kind::Stream && self.is_1_0() && has_body && method != "HEAD";
+            kind == Kind::Stream && self.is_1_0() && !self.body().is_empty() && method != "HEAD";
         let handled = Handled {
             method,
             target,
@@ -338,11 +363,11 @@ impl Field {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
             Field::Own(name, value) => {
-                let (name, value) = (word(name, TOKEN, 12), word(value, TEXT, 30));
+                let (name, value) = (name.of(TOKEN), value.of(TEXT));
                 out.extend(format!("x-{name}: {value}\r\n").bytes());
             }
             Field::Cookie(value) => {
-                out.extend(format!("Cookie: a={}\r\n", word(value, TEXT, 30)).bytes());
+                out.extend(format!("Cookie: a={}\r\n", value.of(TEXT)).bytes());
             }
             Field::Form => out.extend(b"Content-Type: application/x-www-form-urlencoded\r\n"),
             Field::Expect => out.extend(b"Expect: 100-Continue\r\n"),
@@ -359,15 +384,18 @@ impl Field {
 }
 
 impl Chunk {
-    fn data(&self) -> &[u8] {
-        let len = self.data.len().min(80);
-        // An empty chunk would be the last.
-        if len == 0 { b"\r" } else { &self.data[..len] }
+    fn data(&self) -> Vec<u8> {
+        match self.data.bytes() {
+            // An empty chunk would be the last.
+            data if data.is_empty() => b"\r".to_vec(),
+            data => data,
+        }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
         let zeros = "0".repeat(usize::from(self.zeros % 8));
-        let size = self.data().len();
+        let data = self.data();
+        let size = data.len();
         out.extend(zeros.bytes());
         match self.is_upper {
             true => out.extend(format!("{size:X}").bytes()),
@@ -377,7 +405,7 @@ impl Chunk {
             Some(n) => out.extend(format!(";ext{n}=\"a;b\"\r\n").bytes()),
             None => out.extend(b"\r\n"),
         }
-        out.extend(self.data());
+        out.extend(data);
         out.extend(b"\r\n");
     }
 }

@@ -56,12 +56,13 @@ pub fn expected(bytes: &[u8], limits: &Limits, decompresses: bool) -> (Vec<Handl
             (Ok((_, false)), true) => return (handled, End::Closed),
             (Err(error), true) => return (handled, End::Refused(error.status().as_u16())),
         };
+        // It flushes each piece of a body, and nothing without one.
+        let runs_until_close =
+            kind == Kind::Stream && !body.is_empty() && head.version() == Version::Http10;
         one.body = kind.takes_whole().then_some(body);
         let is_head = one.method == "HEAD";
         handled.push(one);
-        let runs_until_close =
-            kind == Kind::Stream && has_body && head.version() == Version::Http10 && !is_head;
-        if !head.keep_alive() || kind == Kind::Close || runs_until_close {
+        if !head.keep_alive() || kind == Kind::Close || (runs_until_close && !is_head) {
             return (handled, End::Closed);
         }
         if kind == Kind::Unread && has_body {

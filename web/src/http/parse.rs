@@ -63,9 +63,13 @@ pub fn parse_request(
     head: &mut RequestHead,
 ) -> Result<Parse, ParseError> {
     let start = if buf.starts_with(b"\r\n") { 2 } else { 0 };
-    let Some(end) = find_head_end(buf, start, scanned, limits)? else {
-        check_first_byte(&buf[start..])?;
-        return Ok(Parse::NeedMore);
+    let end = match find_head_end(buf, start, scanned, limits) {
+        Ok(Some(end)) => end,
+        sought => {
+            // First, as it is known first: all reasons are the same however much came at once.
+            check_first_byte(&buf[start..])?;
+            return sought.map(|_| Parse::NeedMore);
+        }
     };
     head.clear();
     // Nearly no request has more fields, so nearly none allocates for this.
