@@ -3,7 +3,7 @@
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRAILER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::clock::wall_clock;
+use super::clock::with_date;
 use super::exchange::{Exchange, Phase};
 use super::values::{IntoName, IntoValue};
 use crate::error::{Error, Result};
@@ -349,16 +349,17 @@ impl Exchange {
         if self.is_draining() || self.is_too_much_unread() {
             self.keep_alive = false;
         }
-        let date = self.date.get(wall_clock());
-        encode_response_head(
-            &mut self.wire.out.borrow_mut(),
-            self.head.version(),
-            self.status,
-            &self.headers,
-            framing,
-            self.keep_alive,
-            date,
-        );
+        with_date(|date| {
+            encode_response_head(
+                &mut self.wire.out.borrow_mut(),
+                self.head.version(),
+                self.status,
+                &self.headers,
+                framing,
+                self.keep_alive,
+                date,
+            );
+        });
     }
 
     /// Encodes the head of an answer after which the connection is no longer HTTP's.

@@ -26,7 +26,7 @@ use super::request::Request;
 use super::shared::Settings;
 use super::wire::{ClientGone, Wire};
 use crate::error::Result;
-use crate::http::{DateCache, RequestHead, ResponseBody};
+use crate::http::{RequestHead, ResponseBody};
 
 /// How much of the answer is kept before a pipeline's answers are sent.
 pub(super) const SEND_AT: usize = 64 * 1024;
@@ -87,7 +87,6 @@ pub struct Exchange {
     pub(super) path_arguments: PathArguments,
     /// The route that was found when the body's plan was asked for.
     pub(crate) route: Option<usize>,
-    pub(super) date: DateCache,
 }
 
 /// How far the answer is.
@@ -128,7 +127,6 @@ impl Exchange {
             arguments: None,
             path_arguments: PathArguments::default(),
             route: None,
-            date: DateCache::new(),
         })
     }
 
@@ -184,6 +182,11 @@ impl Exchange {
 
     pub(super) fn head_bytes(&self) -> &[u8] {
         self.input.filled()
+    }
+
+    /// The path as it was sent, for comparing: it is known to be text.
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        self.head.path_bytes(self.head_bytes())
     }
 
     pub(super) fn body(&self) -> &[u8] {

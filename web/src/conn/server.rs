@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use http::StatusCode;
 use squall::net::IoStream;
-use squall::{IoLoop, Sleep, yield_};
+use squall::{Sleep, yield_};
 
 use super::Call;
 use super::body::{self, BodyError};
@@ -74,7 +74,7 @@ pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
         match next {
             Next::Idle => {
                 conn.activity.set(Activity::Idle);
-                timer.reset(after(idle));
+                timer.reset_after(idle);
             }
             Next::Close => break,
             Next::Leave => return,
@@ -116,7 +116,7 @@ async fn serve_input(conn: &Conn, shared: &Shared, ex: &mut Exchange, timer: &mu
             Head::Refused(status) => return Box::pin(refuse(conn, shared, ex, status)).await,
         }
         may_read = false;
-        ex.started = Some(IoLoop::current().turn_time());
+        ex.started = Some(squall::turn_time());
         ex.keep_alive = ex.head.keep_alive();
         if ex.head.framing() != BodyFraming::None {
             // Where it has not come with the head this waits; in a box, so that connections that

@@ -41,9 +41,28 @@ impl IntoValue for HeaderValue {
 }
 
 impl IntoValue for &str {
+    #[inline]
     fn into_value(self) -> Result<HeaderValue, http::Error> {
-        Ok(HeaderValue::try_from(self)?)
+        match common_value(self) {
+            Some(value) => Ok(value),
+            None => Ok(HeaderValue::try_from(self)?),
+        }
     }
+}
+
+/// The values that most answers have are not copied to the heap each time.
+#[inline]
+fn common_value(text: &str) -> Option<HeaderValue> {
+    Some(HeaderValue::from_static(match text {
+        "text/html; charset=utf-8" => "text/html; charset=utf-8",
+        "text/plain" => "text/plain",
+        "text/plain; charset=utf-8" => "text/plain; charset=utf-8",
+        "application/json" => "application/json",
+        "application/octet-stream" => "application/octet-stream",
+        "no-cache" => "no-cache",
+        "no-store" => "no-store",
+        _ => return None,
+    }))
 }
 
 impl IntoValue for String {

@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use squall::net::IoStream;
-use squall::{IoLoop, Sleep};
+use squall::{Sleep, turn_time};
 
 use crate::http::{Allowance, Limits};
 
@@ -59,7 +59,7 @@ impl Stall {
 
     fn sent(&mut self, bytes: usize) {
         if let Some(since) = self.since.take() {
-            let now = IoLoop::current().turn_time();
+            let now = turn_time();
             self.allowance.spend(now.saturating_duration_since(since));
         }
         self.allowance.earn(bytes);
@@ -67,7 +67,7 @@ impl Stall {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.since.is_none() {
-            let now = IoLoop::current().turn_time();
+            let now = turn_time();
             self.since = Some(now);
             self.timer.reset(super::clock::after(self.allowance.left()));
         }

@@ -77,11 +77,11 @@ pub fn encode_response_head(
         }
         encode_field(out, name.as_str(), value.as_bytes());
     }
-    if server {
-        out.extend_from_slice(b"Server: squall\r\n");
-    }
-    if dated {
-        encode_date(out, date);
+    match (server, dated) {
+        (true, true) => encode_server_and_date(out, date),
+        (true, false) => out.extend_from_slice(SERVER),
+        (false, true) => encode_date(out, date),
+        (false, false) => {}
     }
     if !status.is_informational() {
         let keep_alive = keep_alive && body != ResponseBody::UntilClose;
@@ -133,7 +133,10 @@ pub fn encode_request_head(
         }
     }
     match body {
-        BodyFraming::Length(length) => encode_length(out, length),
+        BodyFraming::Length(length) => {
+            encode_last_length(out, length);
+            return Ok(());
+        }
         BodyFraming::Chunked => out.extend_from_slice(CHUNKED),
         BodyFraming::None | BodyFraming::UntilClose => {}
     }
@@ -163,6 +166,8 @@ impl error::Error for EncodeError {}
 
 /// Room for what we write ourselves.
 const HEAD_GUESS: usize = 192;
+
+const SERVER: &[u8] = b"Server: squall\r\n";
 
 const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
 
@@ -227,6 +232,13 @@ fn encode_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Both in one piece, since nearly every answer has them.
+fn encode_server_and_date(out: &mut Vec<u8>, date: &[u8; 29]) {
+    let mut lines = *b"Server: squall\r\nDate: 01234567890123456789012345678\r\n";
+    lines[22..51].copy_from_slice(date);
+    out.extend_from_slice(&lines);
+}
+
 fn encode_date(out: &mut Vec<u8>, date: &[u8; 29]) {
     let mut line = *b"Date: 01234567890123456789012345678\r\n";
     line[6..35].copy_from_slice(date);
@@ -244,29 +256,32 @@ fn encode_connection(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
 
 fn encode_response_framing(out: &mut Vec<u8>, body: ResponseBody) {
     match body {
-        ResponseBody::Length(length) => encode_length(out, length),
+        ResponseBody::Length(length) => return encode_last_length(out, length),
         ResponseBody::Chunked => out.extend_from_slice(CHUNKED),
         ResponseBody::UntilClose | ResponseBody::None => {}
     }
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes `Content-Length`, digits from the last to the first.
-fn encode_length(out: &mut Vec<u8>, length: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+/// Writes `Content-Length` and the blank line in one piece: digits from the last to the first, and the
+/// name in front of them.
+fn encode_last_length(out: &mut Vec<u8>, length: u64) {
+    const NAME: &[u8; 16] = b"Content-Length: ";
+    const DIGITS: usize = 20;
+    let mut line = [0; NAME.len() + DIGITS + 4];
+    line[NAME.len() + DIGITS..].copy_from_slice(b"\r\n\r\n");
+    let mut at = NAME.len() + DIGITS;
     let mut rest = length;
     loop {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+        line[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    out.extend_from_slice(b"Content-Length: ");
-    out.extend_from_slice(&digits[at..]);
-    out.extend_from_slice(b"\r\n");
+    line[at - NAME.len()..at].copy_from_slice(NAME);
+    out.extend_from_slice(&line[at - NAME.len()..]);
 }
 
 #[cfg(test)]
