@@ -80,7 +80,17 @@ fn main() {
                 .wrapping_add(1);
             (random >> 33) as u8
         });
-        seeds.push(("conversation", bytes.collect()));
+        let bytes: Vec<u8> = bytes.collect();
+        // Half as letters, for what is read as text.
+        let text = bytes.iter().map(|byte| {
+            if byte % 2 == 0 {
+                b' ' + byte % 95
+            } else {
+                *byte
+            }
+        });
+        seeds.push(("client_request", text.collect()));
+        seeds.push(("conversation", bytes));
     }
     for (n, (target, bytes)) in seeds.iter().enumerate() {
         let folder = corpus.join(target);

@@ -5,11 +5,8 @@
 //! a head in two parts; and where the answer is a plain one, the fetch gives what the parsers see in
 //! the bytes as a whole.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
-use squall::net::{IoStream, TcpServer};
 use squall::{IoLoop, yield_};
 use squall_web::client::{AsyncHttpClient, ClientConfig, CookieJar, Request};
 use squall_web::http::{
@@ -17,8 +14,9 @@ use squall_web::http::{
 };
 use squall_web::{Method, header};
 
-use crate::script::{Piece, Script};
-use crate::{serving, strict};
+use crate::origin::{self, Log};
+use crate::script::Script;
+use crate::strict;
 
 const MAX_BODY: u64 = 4096;
 const MAX_HEAD: usize = 2048;
@@ -60,8 +58,6 @@ pub fn check(data: &[u8]) {
     }
 }
 
-type Log = Rc<RefCell<Vec<Vec<u8>>>>;
-
 /// What a fetch gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Answer {
@@ -73,9 +69,7 @@ struct Answer {
 #[squall::coroutine]
 fn fetch(method: Method, script: Script, log: Log) -> (Result<Answer, String>, Duration) {
     let began = IoLoop::current().time();
-    let server = TcpServer::bind("10.0.0.1:80").expect("an address of the network");
-    let pieces = script.pieces.clone();
-    let serving = server.serve(move |stream, _| answer(stream, pieces.clone(), log.clone()));
+    origin::serve(script.pieces.clone(), log);
     let client = AsyncHttpClient::with_config(ClientConfig {
         max_body_bytes: MAX_BODY,
         max_head_bytes: MAX_HEAD,
@@ -92,7 +86,6 @@ fn fetch(method: Method, script: Script, log: Log) -> (Result<Answer, String>, D
     }
     let fetched = yield_!(client.fetch(request));
     let took = IoLoop::current().time() - began;
-    drop(serving);
     let fetched = fetched.map_err(|error| error.to_string()).map(|response| {
         let fields = response.headers().iter();
         Answer {
@@ -104,25 +97,6 @@ fn fetch(method: Method, script: Script, log: Log) -> (Result<Answer, String>, D
         }
     });
     (fetched, took)
-}
-
-/// Reads a request, and answers with the pieces whatever it is.
-#[squall::coroutine]
-fn answer(stream: IoStream, pieces: Vec<Piece>, log: Log) {
-    let stream = Rc::new(stream);
-    let Ok(mut request) = yield_!(stream.read_until(b"\r\n\r\n", 65536)) else {
-        return;
-    };
-    if request.starts_with(b"POST") {
-        match yield_!(stream.read_bytes(6)) {
-            Ok(body) => request.extend(body),
-            Err(_) => return,
-        }
-    }
-    log.borrow_mut().push(request);
-    yield_!(serving::send(stream.clone(), pieces));
-    // The end of the client, so that nothing that it has not read is lost.
-    let _ = yield_!(stream.read_until_close(65536));
 }
 
 /// Each request is a good one.

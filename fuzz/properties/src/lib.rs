@@ -11,13 +11,16 @@
 //! | [`connection`] | a connection with a server, whatever is sent, in whatever pieces, how slowly |
 //! | [`conversation`] | the same, with requests that are made by a grammar, and then broken |
 //! | [`url_and_form`] | targets, queries, forms, hosts and routes: against decoders of their own |
+//! | [`client_request`] | what a fetch sends, whatever it is told to |
 //! | [`client_response`] | a fetch, whatever the server sends |
 //!
 //! The rest is what these share: [`strict`] reads requests as the specification has them, [`answers`]
-//! takes apart what a server sends, [`serving`] runs one in memory, [`model`] says what it has to do,
+//! takes apart what a server sends, [`serving`] runs one in memory, [`origin`] is one for
+//! clients, [`model`] says what it has to do,
 //! [`script`] how bytes arrive, [`grammar`] makes requests.
 
 pub mod chunked;
+pub mod client_request;
 pub mod client_response;
 pub mod connection;
 pub mod conversation;
@@ -27,6 +30,7 @@ pub mod url_and_form;
 pub mod answers;
 pub mod grammar;
 pub mod model;
+pub mod origin;
 pub mod script;
 pub mod serving;
 pub mod strict;
@@ -35,8 +39,9 @@ pub mod strict;
 pub type Property = fn(&[u8]);
 
 /// All properties, by the names of their targets.
-pub const ALL: [(&str, Property); 6] = [
+pub const ALL: [(&str, Property); 7] = [
     ("chunked", chunked::check),
+    ("client_request", client_request::check),
     ("client_response", client_response::check),
     ("connection", connection::check),
     ("conversation", conversation::check),
