@@ -5,7 +5,7 @@
 
 use squall_web::http::{ChunkError, ChunkedDecoder, LAST_CHUNK, Limits, encode_chunk};
 
-use crate::request_head::limits;
+use crate::request_head::{limits, splits};
 
 /// What a decoder made of some bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,8 +19,7 @@ struct Decoded {
 /// Fails if the decoder does not do as it should with `data`, or the encoder with it as a body.
 pub fn check(data: &[u8]) {
     let whole = decode(&[data]);
-    let step = data.len() / 512 + 1;
-    for cut in (0..=data.len()).step_by(step) {
+    for cut in splits(data.len()) {
         let (head, tail) = data.split_at(cut);
         assert_eq!(decode(&[head, tail]), whole, "cut at {cut}");
     }

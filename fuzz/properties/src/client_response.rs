@@ -15,6 +15,7 @@ use squall_web::http::{
 use squall_web::{Method, header};
 
 use crate::origin::{self, Log};
+use crate::request_head::splits;
 use crate::script::Script;
 use crate::strict;
 
@@ -188,8 +189,7 @@ fn at_every_split(bytes: &[u8], method: &Method) {
         assert!(head.len <= MAX_HEAD.min(bytes.len()));
         assert!(head.framing != BodyFraming::UntilClose || !head.keep_alive);
     }
-    let step = bytes.len() / 512 + 1;
-    for cut in (0..bytes.len()).step_by(step) {
+    for cut in splits(bytes.len()) {
         match parse(&bytes[..cut], 0) {
             Ok(None) => assert_eq!(same(&parse(bytes, cut)), same(&whole), "cut at {cut}"),
             Ok(early) => assert_eq!(same(&Ok(early)), same(&whole), "cut at {cut}"),

@@ -101,34 +101,36 @@ fn against_strict(data: &[u8], parsed: &Result<Option<RequestHead>, ParseError>)
 
 /// However the head comes in two parts, the end is the same, and no part is a head.
 fn at_every_split(data: &[u8], whole: &Result<Option<RequestHead>, ParseError>) {
-    let step = data.len() / 512 + 1;
-    for cut in (0..data.len()).step_by(step) {
-        match parse(&data[..cut], 0) {
-            Ok(None) => {
-                let scanned = parse(data, cut);
-                match (&scanned, whole) {
-                    (Ok(Some(one)), Ok(Some(other))) => {
-                        assert_eq!(
-                            understood(one, data),
-                            understood(other, data),
-                            "cut at {cut}"
-                        );
-                    }
-                    (Ok(None), Ok(None)) => {}
-                    (Err(one), Err(other)) => assert_eq!(one, other, "cut at {cut}"),
-                    _ => panic!("cut at {cut}: {scanned:?}, and whole {whole:?}"),
-                }
+    let meant = match whole {
+        Ok(Some(head)) => Some(understood(head, data)),
+        _ => None,
+    };
+    // What is behind a head is none of its business.
+    let end = meant.as_ref().map_or(data.len(), |head| head.len + 2);
+    for cut in splits(end.min(data.len())) {
+        let late = match parse(&data[..cut], 0) {
+            Ok(None) => parse(data, cut),
+            Err(error) => {
+                assert!(whole.is_err(), "{error} after {cut}, whole {whole:?}");
+                continue;
             }
-            Ok(Some(early)) => {
-                let Ok(Some(head)) = whole else {
-                    panic!("the first {cut} bytes are a head, all are {whole:?}");
-                };
-                assert!(cut >= head.len(), "a head of {} after {cut}", head.len());
-                assert_eq!(understood(&early, data), understood(head, data));
+            early => early,
+        };
+        match (&late, whole) {
+            (Ok(Some(late)), _) => {
+                assert_eq!(Some(&understood(late, data)), meant.as_ref(), "cut at {cut}");
             }
-            Err(error) => assert!(whole.is_err(), "{error} after {cut}, whole {whole:?}"),
+            (Ok(None), Ok(None)) => {}
+            (Err(late), Err(whole)) => assert_eq!(late, whole, "cut at {cut}"),
+            _ => panic!("cut at {cut}: {late:?}, and whole {whole:?}"),
         }
     }
+}
+
+/// Where to cut so many bytes: everywhere, or at a hundred places if they are many.
+pub fn splits(len: usize) -> impl Iterator<Item = usize> {
+    let step = len / 100 + 1;
+    (len % step..len).step_by(step)
 }
 
 /// Writes the head as a client would, and reads that.
