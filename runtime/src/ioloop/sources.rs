@@ -228,6 +228,12 @@ impl Sources {
 }
 
 impl Side {
+    /// Keeps the waker for the next edge. Not inlined, so that those who need not wait are quick.
+    #[inline(never)]
+    fn wait(&mut self, cx: &Context<'_>) {
+        self.waiters.add(cx.waker());
+    }
+
     fn note(&mut self, ready: bool, closed: bool) -> Waiters {
         if !ready && !closed {
             return Waiters::default();
@@ -286,7 +292,7 @@ impl Notifier {
         if side.closed {
             return Poll::Ready(());
         }
-        side.waiters.add(cx.waker());
+        side.wait(cx);
         context::waits_for(waits_for(fd, direction));
         Poll::Pending
     }
@@ -373,7 +379,7 @@ impl Registration {
         if side.ready {
             return Poll::Ready(Ok(()));
         }
-        side.waiters.add(cx.waker());
+        side.wait(cx);
         context::waits_for(waits_for(self.fd, direction));
         Poll::Pending
     }

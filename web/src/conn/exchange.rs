@@ -241,7 +241,9 @@ impl Exchange {
 
     /// Makes ready for another connection.
     pub(super) fn release(&mut self) {
-        self.next_request();
+        if self.phase != Phase::Open || !self.head.is_empty() {
+            self.next_request();
+        }
         self.input.reset();
         self.wire.release();
         self.stream = None;

@@ -53,16 +53,23 @@ impl IntoValue for &str {
 /// The values that most answers have are not copied to the heap each time.
 #[inline]
 fn common_value(text: &str) -> Option<HeaderValue> {
-    Some(HeaderValue::from_static(match text {
-        "text/html; charset=utf-8" => "text/html; charset=utf-8",
-        "text/plain" => "text/plain",
-        "text/plain; charset=utf-8" => "text/plain; charset=utf-8",
-        "application/json" => "application/json",
-        "application/octet-stream" => "application/octet-stream",
-        "no-cache" => "no-cache",
-        "no-store" => "no-store",
-        _ => return None,
-    }))
+    macro_rules! one_of {
+        ($($common:literal)*) => {
+            match text {
+                $($common => Some(const { HeaderValue::from_static($common) }),)*
+                _ => None,
+            }
+        };
+    }
+    one_of! {
+        "text/html; charset=utf-8"
+        "text/plain"
+        "text/plain; charset=utf-8"
+        "application/json"
+        "application/octet-stream"
+        "no-cache"
+        "no-store"
+    }
 }
 
 impl IntoValue for String {

@@ -193,6 +193,21 @@ fn read_method(reader: &mut Reader<'_>) -> Result<Method, ParseError> {
 /// Reads the target and the blank behind it.
 fn read_target(reader: &mut Reader<'_>, method: &Method) -> Result<Target, ParseError> {
     let (rest, start) = (reader.rest(), reader.at());
+    if let [b'/', path @ ..] = rest
+        && *method != Method::CONNECT
+    {
+        let len = 1 + path_len(path);
+        if rest.get(len) == Some(&b' ') {
+            // What most targets are: a path that is right, and no query.
+            let at = Span::new(start, start + len);
+            reader.skip(len + 1);
+            return Ok(Target {
+                whole: at,
+                path: at,
+                ..Target::default()
+            });
+        }
+    }
     let end = rest.iter().position(|byte| *byte <= b' ');
     let target = &rest[..end.ok_or(FIRST_LINE)?];
     reader.skip(target.len());
