@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 
-seconds="${1:-8}"
+seconds="${1:-6}"
 targets=("${@:2}")
 if ((${#targets[@]} == 0)); then
     for file in fuzz_targets/*.rs; do

@@ -118,7 +118,11 @@ fn at_every_split(data: &[u8], whole: &Result<Option<RequestHead>, ParseError>) 
         };
         match (&late, whole) {
             (Ok(Some(late)), _) => {
-                assert_eq!(Some(&understood(late, data)), meant.as_ref(), "cut at {cut}");
+                assert_eq!(
+                    Some(&understood(late, data)),
+                    meant.as_ref(),
+                    "cut at {cut}"
+                );
             }
             (Ok(None), Ok(None)) => {}
             (Err(late), Err(whole)) => assert_eq!(late, whole, "cut at {cut}"),
