@@ -22,6 +22,13 @@ pub fn check_script(script: &Script) {
     let limits = limits();
     let seen = play(script, limits.clone());
     let (wanted, end) = expected(&script.bytes(), &limits, script.option);
+    if script.breaks() {
+        // What came is what was sent, as far as it came.
+        let count = seen.handled.len().min(wanted.len());
+        assert_eq!(seen.handled[..count], wanted[..count]);
+        assert!(seen.handled.len() <= wanted.len() || end == End::Open);
+        return;
+    }
     requests(&seen, &wanted, end, script.is_slow());
     answers(&seen, script);
 }

@@ -7,7 +7,7 @@
 //! flags   bits 0-2  how many pieces there are besides the last
 //!         bit 3     the network cuts what is sent as it likes, and orders are shuffled
 //!         bit 4     what `option` says, for whoever reads it
-//!         bits 5-7  the seed
+//!         bits 5-7  the seed; with the last of them the network breaks now and then
 //! piece   bits 0-5  its bytes
 //!         bits 6-7  the pause behind it: none, 10 ms, 1 s, 30 s
 //! ```
@@ -98,6 +98,11 @@ impl Script {
         self.pieces.iter().any(|piece| piece.pause == PAUSES[3])
     }
 
+    /// True if the network may break.
+    pub fn breaks(&self) -> bool {
+        self.seed == Some(7)
+    }
+
     /// A run as the script wants it, which fails if it takes two hours.
     pub fn simulation(&self) -> Simulation {
         let simulation = Simulation::new()
@@ -113,6 +118,7 @@ impl Script {
     /// The network that the script wants.
     pub fn network(&self) -> Network {
         match self.seed {
+            Some(_) if self.breaks() => Network::new().short_transfers().resets(0.1),
             Some(_) => Network::new().short_transfers(),
             None => Network::new(),
         }
