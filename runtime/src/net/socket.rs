@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
+use socket2::SockRef;
 
 use super::memory::End;
 #[cfg(feature = "tls")]
@@ -129,6 +131,18 @@ impl Socket {
                 Ok(())
             }
         };
+    }
+
+    /// Has a TCP socket reset its connection when it is dropped; false if it is none, or will not.
+    pub(super) fn end_by_reset(&self) -> bool {
+        match self {
+            Socket::Tcp(socket) => SockRef::from(socket)
+                .set_linger(Some(Duration::ZERO))
+                .is_ok(),
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.socket.end_by_reset(),
+            _ => false,
+        }
     }
 
     /// Says that no more will be written.

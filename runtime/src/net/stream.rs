@@ -21,6 +21,7 @@ use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
 use socket2::{Domain, SockAddr, Type};
 
+use super::admission::Admitted;
 use super::from_source::begin_connect;
 use super::memory::End;
 use super::rare::Rare;
@@ -57,6 +58,8 @@ pub struct IoStream {
     pub(super) writing: Turns,
     pub(super) closed: Cell<bool>,
     pub(super) rare: Rare,
+    /// Counts with its server, until the stream is dropped.
+    pub(super) admitted: Option<Admitted>,
 }
 
 impl IoStream {
@@ -198,6 +201,7 @@ impl IoStream {
             writing: Turns::default(),
             closed: Cell::new(false),
             rare: Rare::default(),
+            admitted: None,
         }
     }
 

@@ -15,21 +15,22 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use http::StatusCode;
 use squall::net::IoStream;
-use squall::{Sleep, yield_};
+use squall::{Panicked, Sleep, yield_};
 
 use super::Call;
 use super::body::{self, BodyError};
 use super::clock::after;
 use super::exchange::{Exchange, Phase, SEND_AT};
 use super::failure::{log_error, log_panic};
+use super::plan::BodyPlan;
 use super::shared::{Activity, Conn, Shared};
 use crate::error::Error;
-use crate::http::{BodyFraming, Limits, Parse, ParseError, parse_request};
+use crate::http::{BodyFraming, Limits, Parse, ParseError, ResponseBody, parse_request};
 
 /// How many requests, or reads of a body, one connection has before others run.
 pub(super) const BATCH: u32 = 64;
@@ -38,6 +39,8 @@ pub(super) const BATCH: u32 = 64;
 enum Next {
     /// The input is used up: wait without buffers.
     Idle,
+    /// There was no input after all: go on waiting.
+    Nothing,
     /// All is over.
     Close,
     /// The stream is somebody else's now.
@@ -67,7 +70,7 @@ pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
         if !yield_!(wait_readable(&conn.stream, &mut timer)) {
             break;
         }
-        conn.activity.set(Activity::Busy);
+        let before = conn.activity.replace(Activity::Busy);
         let mut ex = shared.take_exchange(conn);
         let next = yield_!(serve_input(conn, shared, &mut ex, &mut timer));
         shared.give_back(ex);
@@ -76,6 +79,7 @@ pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
                 conn.activity.set(Activity::Idle);
                 timer.reset_after(idle);
             }
+            Next::Nothing => conn.activity.set(before),
             Next::Close => break,
             Next::Leave => return,
         }
@@ -109,6 +113,7 @@ async fn serve_input(conn: &Conn, shared: &Shared, ex: &mut Exchange, timer: &mu
                     false => Next::Close,
                 };
             }
+            Head::Nothing => return Next::Nothing,
             Head::Closed => {
                 let _ = ex.send().await;
                 return Next::Close;
@@ -160,12 +165,40 @@ enum Body {
 
 /// Asks how the body is to be taken, and prepares for that.
 fn begin_body(shared: &Shared, ex: &mut Exchange) -> Result<Body, BodyError> {
-    let plan = shared.handler.body_plan(ex);
+    let plan = body_plan(shared, ex)?;
     ex.begin_body(plan)?;
     Ok(match ex.has_unread_body() && !plan.streamed {
         true => Body::ToRead,
         false => Body::There,
     })
+}
+
+/// The handler's plan. A panic of it becomes a 500.
+fn body_plan(shared: &Shared, ex: &mut Exchange) -> Result<BodyPlan, BodyError> {
+    call(|| shared.handler.body_plan(ex)).map_err(|panic| {
+        log_panic(ex, &panic);
+        let why = "the plan for the body panicked";
+        BodyError::Refused(StatusCode::INTERNAL_SERVER_ERROR, why)
+    })
+}
+
+/// Tells the handler that the answer is complete; that it panics then is no reason not to send it.
+fn tell_finished(shared: &Shared, ex: &Exchange) {
+    if let Err(panic) = call(|| shared.handler.finished(ex)) {
+        log_panic(ex, &panic);
+    }
+}
+
+/// Calls a hook. Its panic ends what it is asked for, and not the connection's coroutine.
+fn call<T>(hook: impl FnOnce() -> T) -> Result<T, Panicked> {
+    let mut called = pin!(squall::catch_panic(async { hook() }));
+    match called
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(called) => called,
+        Poll::Pending => unreachable!("nothing in it waits"),
+    }
 }
 
 /// Sends the answer, and drops what its handler left unread. False if that is too much.
@@ -175,19 +208,36 @@ async fn drop_unread(ex: &mut Exchange) -> bool {
 
 /// Sends the last answer, and ends the connection.
 async fn end(conn: &Conn, ex: &mut Exchange) -> Next {
-    let is_whole = ex.phase == Phase::Finished;
     let has_more = ex.has_unread_body() || ex.input.len() > ex.used();
+    // A client that has not asked for the end may be sending a next request.
+    let may_send = ex.head.keep_alive() && !ex.wire.ended.get();
     let sent = ex.send().await;
-    if sent.is_ok() && is_whole && has_more {
-        body::linger(&conn.stream).await;
+    match ex.phase {
+        Phase::Finished if sent.is_ok() && (has_more || may_send) => linger(conn).await,
+        // Its end would say that it is whole.
+        Phase::Streaming(ResponseBody::UntilClose) => conn.stream.reset(),
+        _ => {}
     }
     Next::Close
+}
+
+async fn linger(conn: &Conn) {
+    conn.activity.set(Activity::Ending);
+    body::linger(&conn.stream).await;
+}
+
+enum Read {
+    Done(squall::Result<usize>),
+    Nothing,
+    TimeUp,
 }
 
 enum Head {
     Complete,
     /// There is no input, and none of a next request.
     UsedUp,
+    /// The stream seemed to have something, and has not.
+    Nothing,
     /// The client has gone, or time is up.
     Closed,
     Refused(StatusCode),
@@ -234,19 +284,23 @@ async fn read_head(
         let room = ex.input.room(limits.max_head_bytes + 1024);
         let read = poll_fn(|cx| {
             if let Poll::Ready(read) = stream.poll_read(cx, room) {
-                return Poll::Ready(Some(read));
+                return Poll::Ready(Read::Done(read));
             }
-            Pin::new(&mut *timer).poll(cx).map(|()| None)
+            if deadline.is_none() {
+                // It is not for this that buffers are held.
+                return Poll::Ready(Read::Nothing);
+            }
+            Pin::new(&mut *timer).poll(cx).map(|()| Read::TimeUp)
         })
         .await;
         match read {
-            Some(Ok(0) | Err(_)) => return Head::Closed,
-            Some(Ok(count)) => ex.input.add(count),
-            None if deadline.is_some() => {
+            Read::Done(Ok(0) | Err(_)) => return Head::Closed,
+            Read::Done(Ok(count)) => ex.input.add(count),
+            Read::Nothing => return Head::Nothing,
+            Read::TimeUp => {
                 ex.head.clear();
                 return Head::Refused(StatusCode::REQUEST_TIMEOUT);
             }
-            None => return Head::Closed,
         }
     }
 }
@@ -294,7 +348,7 @@ async fn respond(conn: &Conn, shared: &Shared, ex: &mut Exchange) {
         None => ex.finish(),
     }
     ex.take_read_ahead();
-    shared.handler.finished(ex);
+    tell_finished(shared, ex);
 }
 
 /// Answers a request whose body cannot be read, and ends the connection.
@@ -311,9 +365,9 @@ async fn refuse(conn: &Conn, shared: &Shared, ex: &mut Exchange, status: StatusC
     ex.keep_alive = false;
     ex.write_error_page(&Error::status_only(status));
     ex.finish();
-    shared.handler.finished(ex);
+    tell_finished(shared, ex);
     if ex.send().await.is_ok() {
-        body::linger(&conn.stream).await;
+        linger(conn).await;
     }
     Next::Close
 }

@@ -1,7 +1,7 @@
 //! What all connections of a server share: handler, settings, buffers, and who of them is open.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
 /// An open connection, and the coroutine that serves it.
 struct Open {
     conn: Rc<Conn>,
+    /// The number of the coroutine among those that live.
+    coroutine: Option<u64>,
     task: Option<Deferred<()>>,
 }
 
@@ -66,6 +68,8 @@ pub(crate) enum Activity {
     Idle,
     /// It reads a request, or answers one.
     Busy,
+    /// It has sent its last answer, and waits for its client to go.
+    Ending,
 }
 
 impl Shared {
@@ -82,16 +86,31 @@ impl Shared {
 
     /// Begins to serve a connection.
     pub(crate) fn start(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) {
-        let conn = self.enter(stream, remote);
-        let id = conn.id;
-        let task = serve_connection(conn, self.clone());
+        let (id, task) = self.serve(stream, remote);
         if let Some(open) = self.open.borrow_mut().get_mut(&id) {
             open.task = Some(task);
         }
     }
 
+    /// Serves a connection for somebody who wants to know of its end.
+    pub(crate) fn serve_stream(self: &Rc<Self>, stream: IoStream) -> Deferred<()> {
+        let remote = stream.peer_addr();
+        self.serve(stream, remote).1
+    }
+
+    fn serve(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) -> (u64, Deferred<()>) {
+        // A Unix socket's peer has no address, which port 0 stands for.
+        let conn = self.enter(stream, remote.filter(|remote| remote.port() != 0));
+        let id = conn.id;
+        let task = serve_connection(conn, self.clone());
+        if let Some(open) = self.open.borrow_mut().get_mut(&id) {
+            open.coroutine = task.coroutine_id();
+        }
+        (id, task)
+    }
+
     /// Notes a connection among those that are open.
-    pub(crate) fn enter(&self, stream: IoStream, remote: Option<SocketAddr>) -> Rc<Conn> {
+    fn enter(&self, stream: IoStream, remote: Option<SocketAddr>) -> Rc<Conn> {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
         let conn = Rc::new(Conn {
@@ -102,6 +121,7 @@ impl Shared {
         });
         let open = Open {
             conn: conn.clone(),
+            coroutine: None,
             task: None,
         };
         self.open.borrow_mut().insert(id, open);
@@ -127,6 +147,15 @@ impl Shared {
         for open in open.values().filter(|o| o.conn.activity.get() == what) {
             open.conn.stream.close();
         }
+    }
+
+    /// The numbers of the coroutines that read or answer a request.
+    pub(crate) fn busy(&self) -> HashSet<u64> {
+        let open = self.open.borrow();
+        let busy = open
+            .values()
+            .filter(|open| open.conn.activity.get() == Activity::Busy);
+        busy.filter_map(|open| open.coroutine).collect()
     }
 
     /// Cancels the coroutines of all connections.
@@ -158,14 +187,6 @@ impl Shared {
         let mut pool = self.pool.borrow_mut();
         if pool.len() < POOL {
             pool.push(ex);
-        }
-    }
-
-    /// Waits until fewer than `most` connections are open.
-    pub(crate) async fn room(&self, most: usize) {
-        while self.len() >= most {
-            self.closed_one.clear();
-            self.closed_one.wait().await;
         }
     }
 }

@@ -67,12 +67,14 @@ pub fn encode_response_head(
     encode_status_line(out, status);
     let mut server = true;
     let mut dated = true;
+    let mut upgrades = false;
     for (name, value) in headers {
         match own_field(name) {
             Some(Own::Framing) => continue,
             Some(Own::Connection) if status != StatusCode::SWITCHING_PROTOCOLS => continue,
             Some(Own::Server) => server = false,
             Some(Own::Date) => dated = false,
+            Some(Own::Upgrade) => upgrades = true,
             Some(Own::Connection) | None => {}
         }
         encode_field(out, name.as_str(), value.as_bytes());
@@ -85,7 +87,7 @@ pub fn encode_response_head(
     }
     if !status.is_informational() {
         let keep_alive = keep_alive && body != ResponseBody::UntilClose;
-        encode_connection(out, version, keep_alive);
+        encode_connection(out, version, keep_alive, upgrades);
     }
     encode_response_framing(out, body);
 }
@@ -178,6 +180,7 @@ enum Own {
     Connection,
     Server,
     Date,
+    Upgrade,
 }
 
 /// Looks at the length first, as most fields are none of ours.
@@ -187,6 +190,7 @@ fn own_field(name: &HeaderName) -> Option<Own> {
         "connection" => Some(Own::Connection),
         "server" => Some(Own::Server),
         "date" => Some(Own::Date),
+        "upgrade" => Some(Own::Upgrade),
         _ => None,
     }
 }
@@ -245,9 +249,14 @@ fn encode_date(out: &mut Vec<u8>, date: &[u8; 29]) {
     out.extend_from_slice(&line);
 }
 
-/// Writes only what differs from the version's default (RFC 9112 §9.3).
-fn encode_connection(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
+/// Writes only what differs from the version's default (RFC 9112 §9.3), and that an `Upgrade` is for the
+/// next hop only (RFC 9110 §7.8).
+fn encode_connection(out: &mut Vec<u8>, version: Version, keep_alive: bool, upgrades: bool) {
     match (version, keep_alive) {
+        (Version::Http11, false) if upgrades => {
+            out.extend_from_slice(b"Connection: close, Upgrade\r\n");
+        }
+        (Version::Http11, true) if upgrades => out.extend_from_slice(b"Connection: Upgrade\r\n"),
         (Version::Http11, false) => out.extend_from_slice(b"Connection: close\r\n"),
         (Version::Http10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (Version::Http11, true) | (Version::Http10, false) => {}
