@@ -69,6 +69,9 @@ fn main() {
     for answer in MORE_ANSWERS {
         fetch(&mut seeds, 0, answer);
     }
+    let upgrade =
+        b"GET /x HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nand more";
+    request(&mut seeds, upgrade);
     for text in TEXTS {
         seeds.push(("url_and_form", text.into()));
     }

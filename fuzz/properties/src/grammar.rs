@@ -254,7 +254,7 @@ impl Ask {
     fn target(&self) -> String {
         match &self.target {
             Target::Root => "/".into(),
-            Target::Kind(byte) => format!("/{}", char::from(b"snfcwgtu"[usize::from(byte % 8)])),
+            Target::Kind(byte) => format!("/{}", char::from(b"snfcwgtux"[usize::from(byte % 9)])),
             Target::Path(path) => format!("/{}", path.of(PATH)),
             Target::Query(path, query) => {
                 format!("/{}?{}", path.of(PATH), query.of(QUERY))

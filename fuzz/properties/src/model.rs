@@ -62,6 +62,10 @@ pub fn expected(bytes: &[u8], limits: &Limits, decompresses: bool) -> (Vec<Handl
         one.body = kind.takes_whole().then_some(body);
         let is_head = one.method == "HEAD";
         handled.push(one);
+        if kind == Kind::Upgrade && head.upgrade() {
+            // It may be to another protocol, and what follows is that one's.
+            return (handled, End::Open);
+        }
         if !head.keep_alive() || kind == Kind::Close || (runs_until_close && !is_head) {
             return (handled, End::Closed);
         }

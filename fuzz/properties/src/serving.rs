@@ -32,6 +32,8 @@ pub enum Kind {
     Gone,
     /// Sends a trailer.
     Trailer,
+    /// Goes on with a protocol `x` that says everything back, if the client has asked for it.
+    Upgrade,
 }
 
 impl Kind {
@@ -47,6 +49,7 @@ impl Kind {
             Some(b'w') => Kind::Wait,
             Some(b'g') => Kind::Gone,
             Some(b't') => Kind::Trailer,
+            Some(b'x') => Kind::Upgrade,
             _ => Kind::Echo,
         }
     }
@@ -56,12 +59,13 @@ impl Kind {
         !matches!(self, Kind::Stream | Kind::Unread)
     }
 
-    /// The status of its answer to a request that is well.
-    pub fn status(self) -> u16 {
+    /// The statuses of its answers to requests that are well.
+    pub fn statuses(self) -> &'static [u16] {
         match self {
-            Kind::Fail => 418,
-            Kind::Nothing => 204,
-            _ => 200,
+            Kind::Fail => &[418],
+            Kind::Nothing => &[204],
+            Kind::Upgrade => &[101, 426],
+            _ => &[200],
         }
     }
 }
@@ -232,6 +236,14 @@ async fn answer(kind: Kind, ex: &mut Exchange) -> Result<()> {
         Kind::Nothing => {
             ex.set_status(StatusCode::NO_CONTENT);
             ex.write("never sent");
+            return Ok(());
+        }
+        Kind::Upgrade => {
+            let mut other = ex.upgrade("x").await?;
+            while !other.read.is_empty() {
+                other.stream.write(&other.read).await?;
+                other.read = other.stream.read_partial(4096).await?;
+            }
             return Ok(());
         }
         Kind::Wait => sleep(Duration::from_secs(1)).await,
