@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what some tests need beside cargo, on Debian, as root: curl, chromium, git, valgrind,
-# redis, nginx, node, python with some HTTP clients, ab, wrk, h2load.
+# redis, nginx, node, python with some HTTP clients, ab, wrk, h2load, a compiler of C++ for libFuzzer.
 # Tests that do not find it say that they are skipped, and why.
 set -euo pipefail
 
@@ -18,6 +18,7 @@ python3 -c "import ensurepip, venv" 2>/dev/null || missing+=(python3-venv)
 command -v ab >/dev/null || missing+=(apache2-utils)
 command -v wrk >/dev/null || missing+=(wrk)
 command -v h2load >/dev/null || missing+=(nghttp2-client)
+command -v c++ >/dev/null || missing+=(g++)
 if ((${#missing[@]})); then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
