@@ -42,6 +42,7 @@ mod response;
 
 mod date;
 mod form;
+mod multipart;
 
 pub use self::body::BodyDecoder;
 pub use self::chunked::{ChunkError, ChunkedDecoder, LAST_CHUNK, encode_chunk, encode_last_chunk};
@@ -54,6 +55,9 @@ pub use self::form::{FormError, MAX_FORM_FIELDS, decode_path_segment, parse_form
 pub use self::framing::BodyFraming;
 pub use self::head::{RequestHead, Version};
 pub use self::limits::Limits;
+pub use self::multipart::{
+    MultipartDecoder, MultipartError, MultipartEvent, MultipartLimits, PartHead,
+};
 pub use self::parse::{Parse, ParseError, parse_request};
 pub(crate) use self::rate::Allowance;
 pub use self::response::{ResponseHead, parse_response};

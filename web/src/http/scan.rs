@@ -88,6 +88,18 @@ fn ends_head(buf: &[u8], start: usize, at: usize) -> Result<bool, ParseError> {
     }
 }
 
+/// Where `needle`, which is not empty, begins in `bytes` for the first time.
+pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + bytes[from..].iter().position(|byte| *byte == needle[0])?;
+        if bytes[at..].starts_with(needle) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
