@@ -37,12 +37,13 @@ pub mod http;
 pub mod private;
 mod server;
 
+pub use self::http::Compression;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use app::{Application, AsyncFunction, HandlerFunction, RequestHandler, SyncFunction};
 pub use client::AsyncHttpClient;
 pub use conn::{
-    BodyPlan, Call, ClientGone, Detached, Exchange, Handle, HandlerResult, IntoName, IntoValue,
-    Request, TrustedProxies, Verb,
+    BodyPlan, Call, ClientGone, Detached, Exchange, FormFile, Handle, HandlerResult, IntoName,
+    IntoValue, Request, TrustedProxies, Verb,
 };
 pub use error::{Error, Result};
 pub use server::{Drained, HttpServer, Listening, Serving, Unfinished};

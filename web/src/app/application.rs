@@ -12,6 +12,7 @@ use super::log;
 use super::pattern::Pattern;
 use crate::conn::{BodyPlan, Call, Exchange, Handle, Verb};
 use crate::error::Error;
+use crate::http::Compression;
 
 /// A table of routes, and what they lead to: Tornado's `Application`.
 ///
@@ -50,6 +51,7 @@ pub struct Application {
     literals: HashMap<Box<str>, usize, BuildHasherDefault<Fnv>>,
     /// The routes that match several paths, in order.
     patterns: Vec<usize>,
+    compression: Option<Compression>,
 }
 
 struct Route {
@@ -172,6 +174,12 @@ impl Application {
         self
     }
 
+    /// Has answers compressed for clients that accept it.
+    pub fn compress(mut self, compression: Compression) -> Application {
+        self.compression = Some(compression);
+        self
+    }
+
     #[track_caller]
     fn add(&mut self, text: &str, target: Target) {
         let pattern = match Pattern::parse(text) {
@@ -225,6 +233,9 @@ impl Handle for Application {
     }
 
     fn handle<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a> {
+        if let Some(compression) = self.compression {
+            ex.compress(compression);
+        }
         let found = ex.route.or_else(|| self.find(ex));
         let Some(route) = found.map(|index| &self.routes[index]) else {
             return no_route(ex);

@@ -11,8 +11,10 @@ mod body;
 mod buffer;
 mod call;
 mod clock;
+mod compress;
 mod exchange;
 mod failure;
+mod form;
 mod inflate;
 mod plan;
 mod request;
@@ -25,6 +27,7 @@ mod wire;
 
 pub use call::{Call, HandlerResult};
 pub use exchange::Exchange;
+pub use form::FormFile;
 pub use plan::BodyPlan;
 pub use request::{Request, Verb};
 pub use trusted::TrustedProxies;

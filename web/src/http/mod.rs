@@ -35,6 +35,7 @@ mod host;
 
 mod body;
 mod chunked;
+mod compress;
 mod decode;
 
 mod encode;
@@ -46,6 +47,8 @@ mod multipart;
 
 pub use self::body::BodyDecoder;
 pub use self::chunked::{ChunkError, ChunkedDecoder, LAST_CHUNK, encode_chunk, encode_last_chunk};
+pub use self::compress::Compression;
+pub(crate) use self::compress::{GzipEncoder, accepts_gzip, is_compressible};
 pub use self::date::DateCache;
 pub(crate) use self::decode::{ContentDecoder, Decoded};
 pub use self::encode::{
