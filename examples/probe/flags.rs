@@ -23,7 +23,7 @@ Usage: probe --port N [flags]
   --help                    prints this";
 
 pub(crate) enum Command {
-    Serve(Flags),
+    Serve(Box<Flags>),
     Help,
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Command, S
     flags.port = port.ok_or("--port is missing")?;
     // A head may be all short fields; its bytes are the limit.
     flags.limits.max_headers = flags.limits.max_head_bytes / 4;
-    Ok(Command::Serve(flags))
+    Ok(Command::Serve(Box::new(flags)))
 }
 
 fn number(flag: &str, value: Option<&str>) -> Result<u64, String> {

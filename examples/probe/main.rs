@@ -14,11 +14,13 @@
 //! | `flags.rs` | the command line |
 //! | `echo.rs` | what came, told back: bodies, headers, arguments, forms |
 //! | `answers.rs` | answers of all kinds: statuses, errors, streams, bytes |
+//! | `cookies.rs` | cookies, signed ones, tokens against forged requests |
 //! | `waits.rs` | handlers that wait: sleeps, lists and maps of them |
 //! | `poll.rs` | messages for those who wait for them |
 //! | `upload.rs` | bodies that are larger than memory |
 
 mod answers;
+mod cookies;
 mod echo;
 mod flags;
 mod poll;
@@ -30,7 +32,10 @@ use std::process::ExitCode;
 
 use squall::net::TcpServer;
 use squall::yield_;
-use squall_web::{Application, BodyPlan, Error, Exchange, HttpServer, Result, StatusCode, Verb};
+use squall_web::{
+    Application, BodyPlan, CookieSecret, Error, Exchange, HttpServer, Result, StaticFiles,
+    StatusCode, Verb,
+};
 
 use flags::{Command, Flags};
 use poll::Topics;
@@ -67,19 +72,23 @@ fn main() -> ExitCode {
 }
 
 #[squall::coroutine]
-fn serve(flags: Flags) -> Result<()> {
+fn serve(flags: Box<Flags>) -> Result<()> {
     let socket = TcpServer::bind(("127.0.0.1", flags.port))?;
-    let server = HttpServer::new(application()).limits(flags.limits.clone());
+    let server = HttpServer::new(application(&flags)).limits(flags.limits.clone());
     let listening = server.serve(socket)?;
     // What still runs at the end of the grace is cut, and that is an end as well.
     yield_!(listening.shutdown_on_signal(flags.shutdown_grace))?;
     Ok(())
 }
 
-fn application() -> Application {
+/// A secret in a program's source is none. What this server signs is worth nothing.
+const SECRET: &str = "a probe has nothing to hide";
+
+fn application(flags: &Flags) -> Application {
     let topics = Topics::default();
     let publish = topics.clone();
     let mut app = Application::new()
+        .cookie_secret(CookieSecret::new(SECRET))
         .get("/hello", answers::hello)
         .get("/headers", echo::headers)
         .get("/args", echo::args)
@@ -100,6 +109,12 @@ fn application() -> Application {
         .post("/poll/publish", move |ex: &mut Exchange| {
             poll::publish(&publish, ex)
         })
+        .get("/cookie/set", cookies::set)
+        .get("/cookie/get", cookies::get)
+        .get("/secure/set", cookies::set_signed)
+        .get("/secure/get", cookies::get_signed)
+        .get("/xsrf", cookies::token)
+        .post("/xsrf", cookies::checked)
         .post("/upload", upload::upload)
         .body(
             "/upload",
@@ -108,7 +123,10 @@ fn application() -> Application {
     for verb in Verb::ALL {
         app = app.on(verb, "/echo", echo::echo);
     }
-    app
+    match &flags.static_dir {
+        Some(root) => app.files("/static/", StaticFiles::new(root)),
+        None => app,
+    }
 }
 
 /// A number of the path, up to `most`.

@@ -12,10 +12,13 @@ use squall_web::{Exchange, Result};
 
 use super::bad_request;
 
+/// Those who wait for one topic, by number.
+type Waiters = HashMap<u64, Promise<String>>;
+
 /// Who waits for what.
 #[derive(Clone, Default)]
 pub(crate) struct Topics {
-    waiting: Rc<RefCell<HashMap<String, HashMap<u64, Promise<String>>>>>,
+    waiting: Rc<RefCell<HashMap<String, Waiters>>>,
     next: Rc<RefCell<u64>>,
 }
 

@@ -152,6 +152,14 @@ impl Exchange {
         self.written.extend_from_slice(data.as_ref());
     }
 
+    /// Adds a buffer to the answer's body; without a copy if it is the first.
+    pub(crate) fn write_owned(&mut self, data: Vec<u8>) {
+        match self.written.is_empty() && self.phase != Phase::Finished {
+            true => self.written = data,
+            false => self.write(data),
+        }
+    }
+
     /// Writes a value as JSON, with its content type: Tornado's `write` of a dict.
     ///
     /// # Errors

@@ -27,6 +27,8 @@ pub(super) struct Arguments {
     pub(super) all: Vec<(String, String)>,
     from_query: usize,
     pub(super) files: Vec<FilePart>,
+    /// True if the body was not there yet.
+    without_form: bool,
 }
 
 impl Arguments {
@@ -37,7 +39,10 @@ impl Arguments {
             ..Arguments::default()
         };
         arguments.from_query = arguments.all.len();
-        read_form(ex, &mut arguments)?;
+        arguments.without_form = ex.has_unread_body();
+        if !arguments.without_form {
+            read_form(ex, &mut arguments)?;
+        }
         Ok(arguments)
     }
 }
@@ -135,9 +140,10 @@ impl Exchange {
 
     /// What was asked with, taken apart once a request.
     pub(super) fn read_arguments(&mut self) -> Result<&Arguments> {
+        let has_form = !self.has_unread_body();
         let arguments = match self.arguments.take() {
-            Some(arguments) => arguments,
-            None => Arguments::of(self)?,
+            Some(arguments) if !(arguments.without_form && has_form) => arguments,
+            _ => Arguments::of(self)?,
         };
         Ok(self.arguments.insert(arguments))
     }

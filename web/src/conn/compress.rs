@@ -48,7 +48,8 @@ impl Exchange {
 
     /// Decides, and has the head say so.
     fn wants_compression(&mut self, length: u64) -> Option<Compression> {
-        let compression = self.compression?;
+        let site = self.site.as_ref();
+        let compression = self.compression.or_else(|| site?.compression)?;
         if self.bodiless_framing().is_none() || self.status == http::StatusCode::NOT_MODIFIED {
             self.vary_on("Accept-Encoding");
         }

@@ -24,6 +24,7 @@ use super::body::{self, BodyReader};
 use super::buffer::Buffer;
 use super::request::Request;
 use super::shared::Settings;
+use super::site::Site;
 use super::wire::{ClientGone, Wire};
 use crate::error::Result;
 use crate::http::{Compression, DateCache, GzipEncoder, RequestHead, ResponseBody};
@@ -78,7 +79,11 @@ pub struct Exchange {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) written: Vec<u8>,
-    /// How the answer is to be compressed.
+    /// What the application has decided for all of its answers.
+    pub(crate) site: Option<Rc<Site>>,
+    /// The token that this answer shows.
+    pub(super) xsrf_token: Option<String>,
+    /// How the answer is to be compressed, if its handler said.
     pub(super) compression: Option<Compression>,
     /// What compresses a stream that has begun.
     pub(super) encoder: Option<Box<GzipEncoder>>,
@@ -127,6 +132,8 @@ impl Exchange {
             status: StatusCode::OK,
             headers: Vec::with_capacity(4),
             written: Vec::with_capacity(512),
+            site: None,
+            xsrf_token: None,
             compression: None,
             encoder: None,
             left: 0,
@@ -235,6 +242,8 @@ impl Exchange {
         self.headers.clear();
         self.written.clear();
         body::give_back(&mut self.written);
+        self.site = None;
+        self.xsrf_token = None;
         self.compression = None;
         self.encoder = None;
         self.left = 0;

@@ -20,7 +20,7 @@ use http::StatusCode;
 
 use self::disposition::Disposition;
 use super::form::MAX_FORM_FIELDS;
-use super::scan::find;
+use super::scan::{find, is_token};
 
 /// Bounds on a form with files; the whole of it is bounded by the limit on bodies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -348,7 +348,7 @@ fn parse_part_head(head: &[u8]) -> Result<PartHead, MultipartError> {
             ));
         }
         let (name, value) = (line.split_once(':'))
-            .filter(|(name, _)| is_token(name))
+            .filter(|(name, _)| is_token(name.as_bytes()))
             .ok_or(MultipartError::Malformed(
                 "a part's line is no header field",
             ))?;
@@ -374,12 +374,6 @@ fn parse_part_head(head: &[u8]) -> Result<PartHead, MultipartError> {
         file_name,
         content_type,
     })
-}
-
-/// True for what RFC 9110 §5.6.2 calls a token.
-fn is_token(text: &str) -> bool {
-    let is_tchar = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(is_tchar)
 }
 
 /// Why a form was refused.

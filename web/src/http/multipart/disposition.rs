@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
+use super::super::scan::is_token;
 use super::MultipartError;
 
 /// The longest boundary (RFC 2046 §5.1.1).
@@ -132,7 +133,7 @@ fn parameter(text: &str) -> Result<(&str, Cow<'_, str>, &str), MultipartError> {
     const BAD: MultipartError = MultipartError::Malformed("a parameter is not name=value");
     let (name, rest) = text.split_once('=').ok_or(BAD)?;
     let name = name.trim_end();
-    if !super::is_token(name) {
+    if !is_token(name.as_bytes()) {
         return Err(BAD);
     }
     let Some(quoted) = rest.trim_start().strip_prefix('"') else {
