@@ -31,7 +31,7 @@ use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
 use squall::net::TcpServer;
-use squall::yield_;
+use squall::{IoLoop, yield_};
 use squall_web::{
     Application, BodyPlan, CookieSecret, Error, Exchange, HttpServer, Result, StaticFiles,
     StatusCode, Verb,
@@ -61,6 +61,8 @@ fn main() -> ExitCode {
     } else {
         // A panic would be told of on stderr, which may be a pipe that nobody reads.
         std::panic::set_hook(Box::new(|_| {}));
+        // Nor does anybody read who blocks the loop, which builds for debugging look for.
+        let _ = IoLoop::current().set_blocking_log_threshold(None);
     }
     match yield_!(serve(flags)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,6 +7,9 @@ use squall_web::{Exchange, Result};
 
 use super::echo::hex;
 
+/// How much is summed up at a stretch.
+const BETWEEN: usize = 256 * 1024;
+
 #[derive(Serialize)]
 struct Uploaded {
     bytes: u64,
@@ -17,10 +20,17 @@ struct Uploaded {
 #[squall::coroutine]
 pub(crate) fn upload(ex: &mut Exchange) -> Result<()> {
     let mut bytes = 0;
+    let mut since = 0;
     let mut sum = Sha256::new();
     while let Some(piece) = yield_!(ex.body_chunk())? {
         bytes += piece.len() as u64;
         sum.update(&piece);
+        // Summing up is work: others are let in now and then.
+        since += piece.len();
+        if since >= BETWEEN {
+            since = 0;
+            yield_!(());
+        }
     }
     let sha256 = hex(&sum.finalize());
     ex.write_json(&Uploaded { bytes, sha256 })
