@@ -1,4 +1,4 @@
-//! `examples/probe` as those who test servers meet it: a program that is started, asked over sockets
+//! `examples/probe` (and `reverse_proxy`) as those who test servers meet it: a program that is started, asked over sockets
 //! that know nothing of Squall, and judged by what it says.
 
 /// Cases in a data file, and what runs them.
@@ -12,6 +12,9 @@ mod web;
 
 /// Clients that behave badly, and signals.
 mod robust;
+
+/// `examples/reverse_proxy` in front of it.
+mod proxy;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -37,7 +40,7 @@ impl Probe {
         let port = free_port();
         let folder = files(port);
         let [header, body, idle] = timeouts.map(|ms| ms.to_string());
-        let process = Command::new(binary())
+        let process = Command::new(example("probe"))
             .args(["--port", &port.to_string()])
             .arg("--static-dir")
             .arg(folder.join("static"))
@@ -56,11 +59,7 @@ impl Probe {
             port,
             folder,
         };
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "the probe does not listen");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        until_it_listens(port);
         probe
     }
 
@@ -70,15 +69,7 @@ impl Probe {
     }
 
     pub(super) fn connect(&self) -> Wire {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the probe listens");
-        stream.set_nodelay(true).expect("a socket has options");
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a socket has options");
-        Wire {
-            stream,
-            read: Vec::new(),
-        }
+        Wire::connect(self.port)
     }
 
     /// Sends one request on a connection of its own.
@@ -167,6 +158,14 @@ impl Drop for Probe {
     }
 }
 
+pub(super) fn until_it_listens(port: u16) {
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "nobody listens on {port}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// A port that was free a moment ago.
 pub(super) fn free_port() -> u16 {
     let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
@@ -209,32 +208,27 @@ pub(super) fn big() -> Vec<u8> {
     (0..8 * 1024 * 1024_u32).map(|i| (i % 253) as u8).collect()
 }
 
-/// The example's program, built as these tests are.
-fn binary() -> &'static PathBuf {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
+/// An example's program, built as these tests are.
+pub(super) fn example(name: &str) -> PathBuf {
+    static PROFILE: OnceLock<PathBuf> = OnceLock::new();
+    let profile = PROFILE.get_or_init(|| {
         // …/target/debug/deps/it-0123
         let own = std::env::current_exe().expect("a program has a path");
         let profile = own.ancestors().nth(2).expect("it is in deps");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
         build
-            .args([
-                "build",
-                "--quiet",
-                "--offline",
-                "--example",
-                "probe",
-                "--target-dir",
-            ])
+            .args(["build", "--quiet", "--offline", "--example", "probe"])
+            .args(["--example", "reverse_proxy", "--target-dir"])
             .arg(profile.parent().expect("a profile is in target"))
             .current_dir(env!("CARGO_MANIFEST_DIR"));
         if profile.ends_with("release") {
             build.arg("--release");
         }
         assert!(build.status().expect("cargo runs").success());
-        profile.join("examples/probe")
-    })
+        profile.to_owned()
+    });
+    profile.join("examples").join(name)
 }
 
 /// A connection, and what has come on it.
@@ -278,6 +272,17 @@ impl Answer {
 }
 
 impl Wire {
+    pub(super) fn connect(port: u16) -> Wire {
+        let stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
+        stream.set_nodelay(true).expect("a socket has options");
+        let timeout = stream.set_read_timeout(Some(PATIENCE));
+        timeout.expect("a socket has options");
+        Wire {
+            stream,
+            read: Vec::new(),
+        }
+    }
+
     /// Sends; what the other side does not take any more is no matter.
     pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref());

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use super::{Probe, Wire, binary};
+use super::{Probe, Wire, example};
 
 const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -73,7 +73,9 @@ fn sigterm_without_clients_ends_it() {
 fn port_in_use_is_an_error() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("an address").port().to_string();
-    let output = Command::new(binary()).args(["--port", &port]).output();
+    let output = Command::new(example("probe"))
+        .args(["--port", &port])
+        .output();
     let output = output.expect("it runs");
     assert!(!output.status.success());
     let message = String::from_utf8_lossy(&output.stderr);
@@ -94,7 +96,7 @@ fn flags_that_are_wrong_are_refused() {
         (&[], "--port is missing"),
         (&["--port", "0", "--static-dir"], "needs a directory"),
     ] {
-        let output = Command::new(binary())
+        let output = Command::new(example("probe"))
             .args(args)
             .stdin(Stdio::null())
             .output();
@@ -106,7 +108,7 @@ fn flags_that_are_wrong_are_refused() {
             "{message}"
         );
     }
-    let help = Command::new(binary())
+    let help = Command::new(example("probe"))
         .arg("--help")
         .output()
         .expect("it runs");
@@ -263,7 +265,10 @@ fn many_connections_at_a_time() {
 fn descriptors_that_have_run_out_come_back() {
     let port = super::free_port();
     // As a shell starts it that allows few.
-    let command = format!("ulimit -n 40; exec {} --port {port}", binary().display());
+    let command = format!(
+        "ulimit -n 40; exec {} --port {port}",
+        example("probe").display()
+    );
     let mut process = Command::new("sh")
         .args(["-c", &command])
         .stdin(Stdio::null())
