@@ -314,7 +314,7 @@ fn main() -> ExitCode {
 #[squall::coroutine]
 fn serve(port: u16, proxy: ReverseProxy) -> Result<()> {
     let server = HttpServer::new(proxy);
-    let listening = server.listen(("127.0.0.1", port))?;
+    let listening = server.listen(&format!("127.0.0.1:{port}"))?;
     yield_!(listening.shutdown_on_signal(Duration::from_secs(10)))?;
     Ok(())
 }

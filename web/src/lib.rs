@@ -49,7 +49,7 @@ pub use conn::{
 };
 pub use error::{Error, Result};
 pub use files::StaticFiles;
-pub use server::{Drained, HttpServer, Listening, Serving, Unfinished};
+pub use server::{Drained, HttpServer, HttpThreads, Listening, Serving, Unfinished};
 pub use squall_macros::request_handler;
 
 /// The README's programs, compiled and, if they end, run.

@@ -27,7 +27,7 @@ use super::shared::Settings;
 use super::site::Site;
 use super::wire::{ClientGone, Wire};
 use crate::error::Result;
-use crate::http::{Compression, DateCache, GzipEncoder, RequestHead, ResponseBody};
+use crate::http::{Compression, GzipEncoder, RequestHead, ResponseBody};
 
 /// How much of the answer is kept before a pipeline's answers are sent.
 pub(super) const SEND_AT: usize = 64 * 1024;
@@ -96,7 +96,6 @@ pub struct Exchange {
     pub(super) path_arguments: PathArguments,
     /// The route that was found when the body's plan was asked for.
     pub(crate) route: Option<usize>,
-    pub(super) date: DateCache,
 }
 
 /// How far the answer is.
@@ -141,7 +140,6 @@ impl Exchange {
             arguments: None,
             path_arguments: PathArguments::default(),
             route: None,
-            date: DateCache::new(),
         })
     }
 
@@ -197,6 +195,11 @@ impl Exchange {
 
     pub(super) fn head_bytes(&self) -> &[u8] {
         self.input.filled()
+    }
+
+    /// The path as it was sent, for comparing: it is known to be text.
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        self.head.path_bytes(self.head_bytes())
     }
 
     pub(super) fn body(&self) -> &[u8] {
@@ -255,7 +258,9 @@ impl Exchange {
 
     /// Makes ready for another connection.
     pub(super) fn release(&mut self) {
-        self.next_request();
+        if self.phase != Phase::Open || !self.head.is_empty() {
+            self.next_request();
+        }
         self.input.reset();
         self.wire.release();
         self.stream = None;

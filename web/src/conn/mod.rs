@@ -16,6 +16,7 @@ mod cookies;
 mod exchange;
 mod failure;
 mod form;
+mod idle;
 mod inflate;
 mod plan;
 mod request;
@@ -26,6 +27,7 @@ mod trusted;
 mod upgrade;
 mod values;
 mod wire;
+mod worker;
 mod xsrf;
 
 pub use call::{Call, HandlerResult};
@@ -41,7 +43,6 @@ pub use wire::ClientGone;
 
 pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
-pub(crate) use server::serve_connection;
 pub(crate) use shared::{Activity, Settings, Shared};
 pub(crate) use site::Site;
 
