@@ -242,7 +242,7 @@ pub(super) fn make_room<T>(slab: &mut Slab<T>) {
 /// Has a slab that is nearly empty give back its memory, as far as what is left stands at its front:
 /// after a crowd has gone.
 pub(super) fn give_room_back<T>(slab: &mut Slab<T>) {
-    const WORTH_IT: usize = 1024;
+    const WORTH_IT: usize = 4096;
     let (len, room) = (slab.len(), slab.capacity());
     // Only at these lengths, so that it is not tried with each that goes.
     if room >= WORTH_IT && (len == room / 16 || len == room / 256 || len <= 2) {
