@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 /// The result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -39,6 +39,7 @@ struct Inner {
     reason: Option<Cow<'static, str>>,
     message: Cow<'static, str>,
     source: Option<Box<dyn std::error::Error>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Error {
@@ -49,6 +50,7 @@ impl Error {
             reason: None,
             message: message.into(),
             source: None,
+            headers: Vec::new(),
         }))
     }
 
@@ -69,6 +71,17 @@ impl Error {
     pub fn with_reason(mut self, reason: impl Into<Cow<'static, str>>) -> Error {
         self.0.reason = Some(reason.into());
         self
+    }
+
+    /// Adds a header to the answer: an `Allow` to 405, an `Upgrade` to 426.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Error {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// Returns the headers that the answer has.
+    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0.headers
     }
 
     /// Names the error behind it, for the log.
@@ -97,9 +110,9 @@ impl Error {
 
     /// True if it is the news that the client has gone, or has stopped reading.
     pub(crate) fn is_client_gone(&self) -> bool {
-        let source = self.source();
-        let source = source.and_then(|source| source.downcast_ref::<squall::Error>());
-        source.is_some_and(|error| {
+        let sources = std::iter::successors(self.source(), |error| error.source());
+        let mut sources = sources.filter_map(|source| source.downcast_ref::<squall::Error>());
+        sources.any(|error| {
             let stalled = error
                 .io()
                 .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);

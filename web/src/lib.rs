@@ -22,6 +22,7 @@
 //! | serve | [`HttpServer`], [`http::Limits`] |
 //! | answer without routes | [`Handle`] |
 //! | ask others | [`client`] |
+//! | talk both ways | [`websocket`] |
 //! | read and write HTTP/1.1 without a socket | [`mod@http`] |
 
 #![forbid(unsafe_code)]
@@ -36,6 +37,7 @@ pub mod http;
 #[doc(hidden)]
 pub mod private;
 mod server;
+pub mod websocket;
 
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use app::{Application, AsyncFunction, HandlerFunction, RequestHandler, SyncFunction};

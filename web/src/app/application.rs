@@ -12,6 +12,7 @@ use super::log;
 use super::pattern::Pattern;
 use crate::conn::{BodyPlan, Call, Exchange, Handle, Verb};
 use crate::error::Error;
+use crate::websocket::{self, WebSocketHandler};
 
 /// A table of routes, and what they lead to: Tornado's `Application`.
 ///
@@ -89,6 +90,18 @@ impl Application {
     ) -> Application {
         self.add(pattern, Target::Handler(Box::new(Factory::new(make))));
         self
+    }
+
+    /// Has a path's WebSocket connections served by handlers that `make` makes, one a connection.
+    #[track_caller]
+    pub fn websocket<H: WebSocketHandler>(
+        self,
+        pattern: &str,
+        make: impl Fn() -> H + 'static,
+    ) -> Application {
+        self.get(pattern, async move |ex: &mut Exchange| {
+            websocket::serve(make(), ex).await
+        })
     }
 
     /// Has a path's `GET` (and `HEAD`) requests answered by a function.

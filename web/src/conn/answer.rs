@@ -276,10 +276,18 @@ impl Exchange {
         }
     }
 
+    /// Forgets what was written, and takes over an error's status and headers.
+    pub(crate) fn begin_error(&mut self, error: &Error) {
+        self.clear();
+        if self.phase == Phase::Open {
+            self.status = error.status();
+            self.headers.extend_from_slice(error.headers());
+        }
+    }
+
     /// Answers with an error's status and a page that says no more than its reason.
     pub fn write_error_page(&mut self, error: &Error) {
-        self.clear();
-        self.set_status(error.status());
+        self.begin_error(error);
         let (code, reason) = (error.status().as_u16(), escape_html(error.reason()));
         self.write(format!(
             "<html><title>{code}: {reason}</title><body>{code}: {reason}</body></html>"

@@ -22,6 +22,7 @@ use squall::net::IoStream;
 use super::arguments::PathArguments;
 use super::body::{self, BodyReader};
 use super::buffer::Buffer;
+use super::guest::Stay;
 use super::request::Request;
 use super::shared::Settings;
 use super::wire::{ClientGone, Wire};
@@ -88,6 +89,8 @@ pub struct Exchange {
     /// The route that was found when the body's plan was asked for.
     pub(crate) route: Option<usize>,
     pub(super) date: DateCache,
+    /// What goes on with the connection when it is not HTTP's any more.
+    pub(super) stay: Option<Stay>,
 }
 
 /// How far the answer is.
@@ -129,6 +132,7 @@ impl Exchange {
             path_arguments: PathArguments::default(),
             route: None,
             date: DateCache::new(),
+            stay: None,
         })
     }
 
@@ -174,7 +178,7 @@ impl Exchange {
         &self.settings
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.settings.is_draining.get()
     }
 
@@ -244,6 +248,7 @@ impl Exchange {
         self.stream = None;
         self.remote = None;
         self.detached = false;
+        self.stay = None;
     }
 
     /// Sends what is encoded.

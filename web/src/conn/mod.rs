@@ -13,6 +13,7 @@ mod call;
 mod clock;
 mod exchange;
 mod failure;
+mod guest;
 mod inflate;
 mod plan;
 mod request;
@@ -34,6 +35,7 @@ pub use wire::ClientGone;
 
 pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
+pub(crate) use guest::{Leaves, Place, Stay};
 pub(crate) use server::serve_connection;
 pub(crate) use shared::{Activity, Settings, Shared};
 

@@ -70,6 +70,7 @@ pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
         conn.activity.set(Activity::Busy);
         let mut ex = shared.take_exchange(conn);
         let next = yield_!(serve_input(conn, shared, &mut ex, &mut timer));
+        let stay = ex.stay.take();
         shared.give_back(ex);
         match next {
             Next::Idle => {
@@ -77,7 +78,12 @@ pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
                 timer.reset(after(idle));
             }
             Next::Close => break,
-            Next::Leave => return,
+            Next::Leave => {
+                if let Some(stay) = stay {
+                    yield_!(stay.rest);
+                }
+                return;
+            }
         }
     }
     conn.stream.close();
@@ -282,7 +288,11 @@ async fn respond(conn: &Conn, shared: &Shared, ex: &mut Exchange) {
         }
     };
     match failure {
-        _ if ex.detached => {}
+        _ if ex.detached => {
+            if let Some(stay) = &ex.stay {
+                stay.has_failed.set(failure.is_some());
+            }
+        }
         // A stream that fails midway is cut, so that the client sees that it is not whole.
         Some(_) if matches!(ex.phase, Phase::Streaming(_)) => ex.keep_alive = false,
         Some(error) => {

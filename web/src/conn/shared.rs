@@ -12,6 +12,7 @@ use squall::sync::Event;
 
 use super::Handle;
 use super::exchange::Exchange;
+use super::guest::Guests;
 use super::server::serve_connection;
 use super::trusted::TrustedProxies;
 use crate::http::Limits;
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) decompress: bool,
     /// True once the server is to end: each answer is the last of its connection.
     pub(crate) is_draining: Cell<bool>,
+    /// Those who have a connection after HTTP, and want to know that.
+    pub(crate) guests: Rc<Guests>,
 }
 
 /// The common part of a server's connections.

@@ -62,9 +62,9 @@ impl Exchange {
             return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, message));
         }
         if !self.is_offered(protocol) {
-            self.set_header(UPGRADE, protocol)?;
             let message = format!("the client has not asked for an upgrade to {protocol:?}");
-            return Err(Error::new(StatusCode::UPGRADE_REQUIRED, message));
+            let error = Error::new(StatusCode::UPGRADE_REQUIRED, message);
+            return Err(error.with_header(UPGRADE, protocol.into_value()?));
         }
         let protocol: HeaderValue = protocol.into_value()?;
         self.headers
@@ -98,6 +98,9 @@ impl Exchange {
         self.take_read_ahead();
         let used = self.used();
         let read = self.input.split_behind(used);
+        // The connection may stay for long, and the handler with it.
+        self.input.shrink();
+        self.written = Vec::new();
         self.phase = Phase::Finished;
         self.keep_alive = false;
         self.detached = true;
