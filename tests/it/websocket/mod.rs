@@ -27,9 +27,7 @@ mod memory;
 /// Other implementations: Python's `websockets`, node's `ws`.
 mod peers;
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use squall::net::IoStream;
 use squall::yield_;
@@ -137,9 +135,6 @@ pub(super) async fn close_code(stream: &IoStream) -> u16 {
     assert_eq!(frame(stream).await, None, "nothing comes behind a close");
     payload.first_chunk().copied().map_or(0, u16::from_be_bytes)
 }
-
-/// What a handler leaves for its test.
-pub(super) type Kept<T> = Rc<RefCell<Option<T>>>;
 
 pub(super) fn text(message: Option<Message>) -> Option<String> {
     let message = message?;

@@ -101,6 +101,8 @@ impl Exchange {
         // The connection may stay for long, and the handler with it.
         self.input.shrink();
         self.written = Vec::new();
+        self.headers = Vec::new();
+        *self.wire.out.borrow_mut() = Vec::new();
         self.phase = Phase::Finished;
         self.keep_alive = false;
         self.detached = true;

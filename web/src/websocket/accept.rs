@@ -38,20 +38,25 @@ impl Exchange {
     ///
     /// As [`websocket`](Exchange::websocket).
     pub async fn websocket_with(&mut self, options: &WebSocketOptions) -> Result<WebSocket> {
-        let handshake = Handshake::check(self)?;
-        if let Some(origin) = handshake.origin(self)? {
-            let host = self.request().host().unwrap_or_default();
-            if !options.origins.allow(&origin, host) {
-                return Err(cross_origin(&origin));
-            }
-        }
-        let offered = handshake.subprotocols(self)?;
-        let spoken = options.subprotocols.iter();
-        let chosen = spoken
-            .map(Cow::as_ref)
-            .find(|name| offered.iter().any(|offer| offer == name));
-        handshake.accept(self, options, chosen).await
+        // In a box: the handler that waits here is kept for as long as the connection.
+        Box::pin(accept(self, options)).await
     }
+}
+
+async fn accept(ex: &mut Exchange, options: &WebSocketOptions) -> Result<WebSocket> {
+    let handshake = Handshake::check(ex)?;
+    if let Some(origin) = handshake.origin(ex)? {
+        let host = ex.request().host().unwrap_or_default();
+        if !options.origins.allow(&origin, host) {
+            return Err(cross_origin(&origin));
+        }
+    }
+    let offered = handshake.subprotocols(ex)?;
+    let spoken = options.subprotocols.iter();
+    let chosen = spoken
+        .map(Cow::as_ref)
+        .find(|name| offered.iter().any(|offer| offer == name));
+    handshake.accept(ex, options, chosen).await
 }
 
 /// A handshake that is sound so far.

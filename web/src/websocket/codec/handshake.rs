@@ -3,8 +3,9 @@
 use super::base64;
 use super::sha1::sha1;
 
-/// The answer to a client's key: that the server has understood what it agrees to.
-pub(in super::super) fn accept_key(key: &[u8]) -> String {
+/// Returns the answer to a client's key, by which a server shows that it has understood what it agrees
+/// to: its `Sec-WebSocket-Accept`.
+pub fn accept_key(key: &[u8]) -> String {
     const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     base64::encode(&sha1(&[key, GUID].concat()))
 }

@@ -48,4 +48,5 @@ pub use message::Message;
 
 pub(super) use base64::encode as base64;
 pub(super) use extension::{accept_offers, check_answer, offer};
-pub(super) use handshake::{accept_key, is_key, list, same_origin};
+pub use handshake::accept_key;
+pub(super) use handshake::{is_key, list, same_origin};
