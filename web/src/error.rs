@@ -73,21 +73,21 @@ impl Error {
         self
     }
 
-    /// Adds a header to the answer: an `Allow` to 405, an `Upgrade` to 426.
+    /// Names the error behind it, for the log.
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error>>) -> Error {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Gives the answer a header, such as the `WWW-Authenticate` that belongs to a 401.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Error {
         self.0.headers.push((name, value));
         self
     }
 
-    /// Returns the headers that the answer has.
-    pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+    /// Returns the headers of the answer that belong to the error.
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.0.headers
-    }
-
-    /// Names the error behind it, for the log.
-    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error>>) -> Error {
-        self.0.source = Some(source.into());
-        self
     }
 
     /// Returns the status that the client gets.

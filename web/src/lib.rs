@@ -47,7 +47,7 @@ pub use conn::{
     Request, TrustedProxies, Verb,
 };
 pub use error::{Error, Result};
-pub use server::{Drained, HttpServer, Listening, Serving, Unfinished};
+pub use server::{Drained, HttpServer, HttpThreads, Listening, Serving, Unfinished};
 pub use squall_macros::request_handler;
 
 /// The README's programs, compiled and, if they end, run.

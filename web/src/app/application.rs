@@ -48,7 +48,7 @@ use crate::websocket::{self, WebSocketHandler};
 pub struct Application {
     routes: Vec<Route>,
     /// The routes that match one path only, by that path: the first of each.
-    literals: HashMap<Box<str>, usize, BuildHasherDefault<Fnv>>,
+    literals: HashMap<Box<[u8]>, usize, BuildHasherDefault<Fnv>>,
     /// The routes that match several paths, in order.
     patterns: Vec<usize>,
 }
@@ -194,7 +194,7 @@ impl Application {
         let index = self.routes.len();
         match pattern.literal() {
             Some(path) => {
-                self.literals.entry(path.into()).or_insert(index);
+                self.literals.entry(path.as_bytes().into()).or_insert(index);
             }
             None => self.patterns.push(index),
         }
@@ -208,7 +208,7 @@ impl Application {
 
     /// The first route that matches, its arguments being noted in the exchange.
     fn find(&self, ex: &mut Exchange) -> Option<usize> {
-        let literal = self.literals.get(ex.request().path()).copied();
+        let literal = self.literals.get(ex.path_bytes()).copied();
         for &index in &self.patterns {
             if literal.is_some_and(|literal| literal < index) {
                 break;
@@ -297,4 +297,7 @@ impl Hasher for Fnv {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
         }
     }
+
+    /// The length of the bytes that follow, which tell it themselves.
+    fn write_usize(&mut self, _: usize) {}
 }

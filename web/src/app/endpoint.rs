@@ -60,6 +60,7 @@ async fn execute<H: RequestHandler>(
     if let Err(error) = &result
         && !ex.headers_sent()
     {
+        ex.clear();
         ex.begin_error(error);
         log_error(ex, error);
         result = match handler.call_write_error(ex, error).await {

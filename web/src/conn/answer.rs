@@ -3,7 +3,7 @@
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRAILER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::clock::wall_clock;
+use super::clock::with_date;
 use super::exchange::{Exchange, Phase};
 use super::values::{IntoName, IntoValue};
 use crate::error::{Error, Result};
@@ -276,22 +276,22 @@ impl Exchange {
         }
     }
 
-    /// Forgets what was written, and takes over an error's status and headers.
-    pub(crate) fn begin_error(&mut self, error: &Error) {
-        self.clear();
-        if self.phase == Phase::Open {
-            self.status = error.status();
-            self.headers.extend_from_slice(error.headers());
-        }
-    }
-
     /// Answers with an error's status and a page that says no more than its reason.
     pub fn write_error_page(&mut self, error: &Error) {
+        self.clear();
         self.begin_error(error);
         let (code, reason) = (error.status().as_u16(), escape_html(error.reason()));
         self.write(format!(
             "<html><title>{code}: {reason}</title><body>{code}: {reason}</body></html>"
         ));
+    }
+
+    /// Sets what an error says of its answer's head.
+    pub(crate) fn begin_error(&mut self, error: &Error) {
+        self.set_status(error.status());
+        if self.phase == Phase::Open {
+            self.headers.extend_from_slice(error.headers());
+        }
     }
 
     /// Closes the connection after this answer.
@@ -311,6 +311,9 @@ impl Exchange {
                 .map_or(ResponseBody::None, ResponseBody::Length),
             (None, _) => ResponseBody::Length(self.written.len() as u64),
         };
+        if self.is_too_much_unread() {
+            self.keep_alive = false;
+        }
         self.encode_head(framing);
         if !self.has_no_body() {
             self.wire.out.borrow_mut().extend_from_slice(&self.written);
@@ -330,7 +333,7 @@ impl Exchange {
         if let ResponseBody::Length(length) = framing {
             self.left = length;
         }
-        if framing == ResponseBody::UntilClose {
+        if framing == ResponseBody::UntilClose || self.is_unreadable() {
             self.keep_alive = false;
         }
         if framing == ResponseBody::Chunked && !self.after_body.is_empty() {
@@ -351,22 +354,23 @@ impl Exchange {
 
     fn encode_head(&mut self, framing: ResponseBody) {
         let has_type = self.headers.iter().any(|(name, _)| *name == CONTENT_TYPE);
-        if !has_type && framing != ResponseBody::None && !self.written.is_empty() {
+        if !has_type && !self.written.is_empty() && self.describes_a_body(framing) {
             self.headers.push((CONTENT_TYPE, HTML));
         }
-        if self.is_draining() || self.is_too_much_unread() {
+        if self.is_draining() {
             self.keep_alive = false;
         }
-        let date = self.date.get(wall_clock());
-        encode_response_head(
-            &mut self.wire.out.borrow_mut(),
-            self.head.version(),
-            self.status,
-            &self.headers,
-            framing,
-            self.keep_alive,
-            date,
-        );
+        with_date(|date| {
+            encode_response_head(
+                &mut self.wire.out.borrow_mut(),
+                self.head.version(),
+                self.status,
+                &self.headers,
+                framing,
+                self.keep_alive,
+                date,
+            );
+        });
     }
 
     /// Encodes the head of an answer after which the connection is no longer HTTP's.
@@ -418,6 +422,12 @@ impl Exchange {
             }
             _ => None,
         }
+    }
+
+    /// True if there is a body, or would be to GET.
+    fn describes_a_body(&self, framing: ResponseBody) -> bool {
+        framing != ResponseBody::None
+            || *self.head.method() == Method::HEAD && self.bodiless_framing().is_none()
     }
 
     /// True if no body is sent: by the status, or to HEAD.

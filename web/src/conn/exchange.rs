@@ -27,7 +27,7 @@ use super::request::Request;
 use super::shared::Settings;
 use super::wire::{ClientGone, Wire};
 use crate::error::Result;
-use crate::http::{DateCache, RequestHead, ResponseBody};
+use crate::http::{RequestHead, ResponseBody};
 
 /// How much of the answer is kept before a pipeline's answers are sent.
 pub(super) const SEND_AT: usize = 64 * 1024;
@@ -88,9 +88,8 @@ pub struct Exchange {
     pub(super) path_arguments: PathArguments,
     /// The route that was found when the body's plan was asked for.
     pub(crate) route: Option<usize>,
-    pub(super) date: DateCache,
     /// What goes on with the connection when it is not HTTP's any more.
-    pub(super) stay: Option<Stay>,
+    pub(super) stay: Option<Box<Stay>>,
 }
 
 /// How far the answer is.
@@ -131,7 +130,6 @@ impl Exchange {
             arguments: None,
             path_arguments: PathArguments::default(),
             route: None,
-            date: DateCache::new(),
             stay: None,
         })
     }
@@ -190,6 +188,11 @@ impl Exchange {
         self.input.filled()
     }
 
+    /// The path as it was sent, for comparing: it is known to be text.
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        self.head.path_bytes(self.head_bytes())
+    }
+
     pub(super) fn body(&self) -> &[u8] {
         match self.body_in_input {
             0 => &self.read_body,
@@ -242,7 +245,9 @@ impl Exchange {
 
     /// Makes ready for another connection.
     pub(super) fn release(&mut self) {
-        self.next_request();
+        if self.phase != Phase::Open || !self.head.is_empty() {
+            self.next_request();
+        }
         self.input.reset();
         self.wire.release();
         self.stream = None;

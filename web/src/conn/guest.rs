@@ -79,7 +79,7 @@ impl Exchange {
     /// Has the connection's coroutine go on with `stay` when the handler is done, and the exchange is
     /// somebody else's.
     pub(crate) fn stay(&mut self, stay: Stay) {
-        self.stay = Some(stay);
+        self.stay = Some(Box::new(stay));
     }
 
     /// The same, with another rest.

@@ -14,6 +14,7 @@ mod clock;
 mod exchange;
 mod failure;
 mod guest;
+mod idle;
 mod inflate;
 mod plan;
 mod request;
@@ -23,6 +24,7 @@ mod trusted;
 mod upgrade;
 mod values;
 mod wire;
+mod worker;
 
 pub use call::{Call, HandlerResult};
 pub use exchange::Exchange;
@@ -36,7 +38,6 @@ pub use wire::ClientGone;
 pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
 pub(crate) use guest::{Leaves, Place, Stay};
-pub(crate) use server::serve_connection;
 pub(crate) use shared::{Activity, Settings, Shared};
 
 /// Answers requests: what [`HttpServer`](crate::HttpServer) serves.

@@ -27,6 +27,7 @@ mod rate;
 
 mod head;
 mod parse;
+mod reader;
 mod scan;
 
 mod fields;
