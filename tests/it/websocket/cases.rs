@@ -9,6 +9,7 @@ use squall::yield_;
 use squall_web::websocket::WebSocketOptions;
 
 use super::{close_code, frame, masked, open, serve_echo};
+use crate::client::run_real;
 use crate::web::table::unescape;
 
 struct Case {
@@ -168,9 +169,15 @@ fn boxed<'a>(
     Box::pin(future)
 }
 
-#[squall::test]
+#[test]
 fn large_messages_come_back_whole_however_they_come() {
-    // Autobahn 9.1 to 9.8, and 10.1.1.
+    // By a real clock: a machine that is slow to pass megabytes on is no peer that takes nothing.
+    run_real(large_messages);
+}
+
+/// Autobahn 9.1 to 9.8, and 10.1.1.
+#[squall::coroutine]
+fn large_messages() {
     let address = serve_echo(WebSocketOptions {
         max_message_bytes: 16 << 20,
         ..WebSocketOptions::default()
