@@ -184,7 +184,7 @@ pub(super) fn write_all(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result
 }
 
 /// Runs a coroutine on a loop with a real clock, for servers on other threads.
-pub(super) fn run_real<F: IntoFuture>(f: impl FnOnce() -> F) -> F::Output {
+pub(crate) fn run_real<F: IntoFuture>(f: impl FnOnce() -> F) -> F::Output {
     let io_loop = IoLoop::new().expect("the system has descriptors for a loop");
     let result = io_loop.run_sync(f);
     io_loop.close();

@@ -86,6 +86,7 @@ pub(super) async fn drain(running: Running, limit: Duration) -> Drained {
     let deadline = after(limit);
     shared.settings.is_draining.set(true);
     accepting.stop();
+    shared.settings.guests.tell_all();
     // Those that the system has taken in already are accepted first: their clients count as served.
     while accepting.loops.get() > 0 {
         accepting.ended_one.clear();
