@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what some tests need beside cargo, on Debian, as root: curl, chromium, git, valgrind,
-# redis, nginx, node, python.
+# redis, nginx, node, python, openssl.
 # Tests that do not find it say that they are skipped, and why.
 set -euo pipefail
 
@@ -14,6 +14,7 @@ command -v redis-server >/dev/null || missing+=(redis-server)
 command -v nginx >/dev/null || missing+=(nginx-light)
 command -v node >/dev/null || missing+=(nodejs)
 command -v python3 >/dev/null || missing+=(python3)
+command -v openssl >/dev/null || missing+=(openssl)
 if ((${#missing[@]})); then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"

@@ -66,5 +66,8 @@ mod sim;
 /// The HTTP client, against servers good and bad.
 mod client;
 
+/// The HTTP server over TLS.
+mod https;
+
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;

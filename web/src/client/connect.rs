@@ -1,4 +1,5 @@
-//! From a route to a stream: look up the name, try its addresses, ask a proxy for a tunnel.
+//! From a route to a stream: look up the name, try its addresses, ask a proxy for a tunnel,
+//! shake hands.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -10,38 +11,87 @@ use http::{Method, StatusCode};
 use squall::net::{IoStream, Resolver, TcpClient, ThreadedResolver};
 
 use super::error::{Source, Stage};
+use super::fetch::Shared;
 use super::progress::Progress;
 use super::proxy::Proxy;
 use super::route::{Origin, Route, Through};
+use super::tls::Trust;
 use super::wire::Wire;
 use crate::http::{BodyFraming, Limits, encode_request_head};
 
-/// Makes a connection; `progress` follows, for whoever has to say where it failed.
-pub(super) async fn connect(
-    route: &Route,
-    mapping: &HashMap<String, String>,
-    allow_ipv6: bool,
-    limits: &Limits,
-    progress: &Progress,
-) -> Result<IoStream, Source> {
-    let to = mapped(&route.to, mapping);
-    let fits = |address: &SocketAddr| allow_ipv6 || address.is_ipv4();
-    progress.enter_with(Stage::Resolve, &to.host);
-    let mut addresses = ThreadedResolver::new().resolve(&to.host, to.port).await?;
-    addresses.retain(fits);
-    progress.enter_with(Stage::Connect, format_args!("{}:{}", to.host, to.port));
-    let client = TcpClient::new().source_ip(route.source);
-    let connected = client.connect_addresses(addresses).await;
-    let stream = connected.map_err(|error| of_the_system(error, &to.host))?;
-    match &route.through {
-        Through::Nobody | Through::Forward(_) => Ok(stream),
-        Through::Tunnel(tunnel) => {
+/// What a connection is made with; `progress` follows, for whoever has to say where it failed.
+pub(super) struct Connecting<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) allow_ipv6: bool,
+    pub(super) limits: &'a Limits,
+    pub(super) progress: &'a Progress,
+}
+
+impl Connecting<'_> {
+    /// Makes a connection: to a host or a proxy, through that, and secures it.
+    pub(super) async fn connect(&self, route: &Route) -> Result<IoStream, Source> {
+        let (shared, progress) = (self.shared, self.progress);
+        // First, as bad settings need no connection.
+        progress.enter(Stage::Request);
+        let connectors = &shared.connectors;
+        let security = match &route.trust {
+            Some(trust) => Some(connectors.prepare(trust, &PROTOCOLS).await?),
+            None => None,
+        };
+        let proxy_security = match &route.through {
+            Through::Nobody => None,
+            Through::Forward(proxy) => Trust::of_proxy(proxy, &shared.config),
+            Through::Tunnel(tunnel) => Trust::of_proxy(&tunnel.0, &shared.config),
+        };
+        let proxy_security = match &proxy_security {
+            Some(trust) => Some(connectors.prepare(trust, &PROTOCOLS).await?),
+            None => None,
+        };
+        let mut stream = match &route.unix {
+            Some(path) => {
+                progress.enter_with(Stage::Connect, path.display());
+                TcpClient::new().connect_unix(path).await?
+            }
+            None => self.dial(route).await?,
+        };
+        if let Some(prepared) = proxy_security {
+            stream = prepared.secure(stream, &route.to.host, progress).await?;
+        }
+        if let Through::Tunnel(tunnel) = &route.through {
             let (proxy, target) = &**tunnel;
             progress.enter_with(Stage::Proxy, proxy.authority());
-            open_tunnel(stream, proxy, target, limits, progress).await
+            stream = open_tunnel(stream, proxy, target, self.limits, progress).await?;
+        }
+        match security {
+            Some(prepared) => {
+                let host = &route.server().host;
+                prepared.secure(stream, host, progress).await
+            }
+            None => Ok(stream),
         }
     }
+
+    /// Connects to one of the addresses of the route's first host.
+    async fn dial(&self, route: &Route) -> Result<IoStream, Source> {
+        let (config, progress) = (&self.shared.config, self.progress);
+        let to = mapped(&route.to, &config.hostname_mapping);
+        let fits = |address: &SocketAddr| self.allow_ipv6 || address.is_ipv4();
+        progress.enter_with(Stage::Resolve, &to.host);
+        let addresses = match &config.resolver {
+            Some(own) => own.resolve(&to.host, to.port),
+            None => ThreadedResolver::new().resolve(&to.host, to.port),
+        };
+        let mut addresses = addresses.await?;
+        addresses.retain(fits);
+        progress.enter_with(Stage::Connect, format_args!("{}:{}", to.host, to.port));
+        let client = TcpClient::new().source_ip(route.source);
+        let connected = client.connect_addresses(addresses).await;
+        connected.map_err(|error| of_the_system(error, &to.host))
+    }
 }
+
+/// What is spoken on a connection with TLS.
+const PROTOCOLS: [&str; 1] = ["http/1.1"];
 
 /// Why there is no connection. A name has several addresses, so the error says which failed; that of a
 /// host which is an address would only say it again.

@@ -9,7 +9,7 @@ use squall::net::IoStream;
 use squall::{IoLoop, with_timeout, yield_};
 
 use super::config::ClientConfig;
-use super::connect::connect;
+use super::connect::Connecting;
 use super::error::{FetchError, Kind, Stage, Which};
 use super::hop::{Hop, authority, is_redirect};
 use super::pool::Pool;
@@ -18,6 +18,7 @@ use super::request::{Callbacks, Options, Request};
 use super::response::{Head, Response, TimeInfo};
 use super::route::Route;
 use super::stream::ResponseStream;
+use super::tls::Connectors;
 use super::trip::{Trip, begin};
 use super::wire::Failure;
 
@@ -25,12 +26,14 @@ use super::wire::Failure;
 pub(super) struct Shared {
     pub(super) config: ClientConfig,
     pub(super) pool: Rc<Pool>,
+    pub(super) connectors: Connectors,
 }
 
 impl Shared {
     pub(super) fn new(config: ClientConfig) -> Shared {
         Shared {
             pool: Pool::new(&config),
+            connectors: Connectors::default(),
             config,
         }
     }
@@ -213,11 +216,15 @@ impl Fetch {
 
     async fn connect(&mut self, route: &Route) -> Result<IoStream, FetchError> {
         let shared = self.shared.clone();
-        let (config, since) = (&shared.config, IoLoop::current().time());
-        let limits = config.limits(self.max_body_bytes);
-        let (mapping, ipv6) = (&config.hostname_mapping, self.options.allow_ipv6);
-        let connecting = connect(route, mapping, ipv6, &limits, &self.progress);
-        let connected = yield_!(with_timeout(self.connect_limit, connecting));
+        let since = IoLoop::current().time();
+        let connecting = Connecting {
+            shared: &shared,
+            allow_ipv6: self.options.allow_ipv6,
+            limits: &shared.config.limits(self.max_body_bytes),
+            progress: &self.progress,
+        };
+        let connected = connecting.connect(route);
+        let connected = yield_!(with_timeout(self.connect_limit, connected));
         self.times.connect += elapsed(since);
         match connected {
             Ok(Ok(stream)) => Ok(stream),

@@ -83,24 +83,29 @@ impl Hop {
         options: &Options,
         config: &ClientConfig,
     ) -> Result<Route, FetchError> {
-        let refused = match self.url.scheme() {
-            _ if self.method == Method::CONNECT => "CONNECT makes a tunnel, which a fetch is not",
-            "http" => {
-                let target = Origin {
-                    host: self.url.host_str().unwrap_or_default().into(),
-                    port: self.url.port_or_known_default().unwrap_or(80),
-                };
-                let proxy = match &options.proxy {
-                    Some(own) => own.as_ref(),
-                    None => config.proxies.for_url(&self.url),
-                };
-                return Ok(Route::new(target, proxy, options.source));
-            }
-            // Where TLS comes in: it wants a route of its own, and `connect` to secure the stream.
-            "https" => "https needs TLS, which this version does not have yet",
-            _ => "the scheme is not http",
+        let refuse = |why: &'static str| self.error(Kind::Request(why.into()));
+        if self.method == Method::CONNECT {
+            return Err(refuse("CONNECT makes a tunnel, which a fetch is not"));
+        }
+        let trust = match self.url.scheme() {
+            "http" => None,
+            "https" => Some(options.tls.trust(config).map_err(refuse)?),
+            _ => return Err(refuse("the scheme is neither http nor https")),
         };
-        Err(self.error(Kind::Request(refused.into())))
+        let target = Origin {
+            host: self.url.host_str().unwrap_or_default().into(),
+            port: self.url.port_or_known_default().unwrap_or(80),
+        };
+        let proxy = match &options.proxy {
+            _ if options.unix_socket.is_some() => None,
+            Some(own) => own.as_ref(),
+            None => config.proxies.for_url(&self.url),
+        };
+        Ok(Route {
+            unix: options.unix_socket.clone(),
+            source: options.source,
+            ..Route::new(target, proxy, trust)
+        })
     }
 
     /// Returns the bytes to send.
@@ -445,15 +450,16 @@ mod tests {
             let error = hop.route(&Options::default(), &CONFIG()).unwrap_err();
             error.to_string()
         };
+        #[cfg(not(feature = "tls"))]
         assert_eq!(
             refused(Method::GET, "https://h:8443/"),
-            "fetch from h:8443: https needs TLS, which this version does not have yet"
+            "fetch from h:8443: https needs the feature `tls` of squall-web"
         );
         assert_eq!(
             refused(Method::GET, "ftp://h/"),
-            "fetch from h: the scheme is not http"
+            "fetch from h: the scheme is neither http nor https"
         );
-        assert!(refused(Method::GET, "data:,x").contains("not http"));
+        assert!(refused(Method::GET, "data:,x").contains("neither http nor"));
         assert!(refused(Method::CONNECT, "http://h/").contains("tunnel"));
     }
 

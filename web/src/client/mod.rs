@@ -1,4 +1,4 @@
-//! The HTTP client: Tornado's `httpclient`, for HTTP/1.1 without TLS.
+//! The HTTP client: Tornado's `httpclient`, for HTTP/1.1.
 //!
 //! A *fetch* is one call of [`AsyncHttpClient::fetch`]. It is made of *hops*: the request itself, and
 //! one more for each redirect. A hop is one *round trip* on a *connection*, which comes out of the
@@ -20,6 +20,7 @@
 //! | `trip`, `wire` | one round trip on a stream; heads and bodies off it |
 //! | `progress` | how far it has come, for errors and timeouts |
 //! | `route`, `proxy`, `connect` | where to connect to, through whom, and how |
+//! | `tls` | by what connections are secured; with the feature `tls` |
 //! | `pool` | idle connections, and who may have one |
 //! | `cookies` | the jar |
 //!
@@ -27,7 +28,7 @@
 //! yield: a yield of what fails with an error of the runtime's would be told of it as of a failure of
 //! its own, which a fetch deals with and goes on.
 //!
-//! What it does not do: TLS, digest authorization.
+//! What it does not do: digest authorization.
 
 mod blocking;
 mod body;
@@ -47,6 +48,11 @@ mod hop;
 mod pool;
 mod progress;
 mod route;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 mod trip;
 mod wire;
 

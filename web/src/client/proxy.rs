@@ -5,6 +5,8 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::header::HeaderValue;
+#[cfg(feature = "tls")]
+use squall::net::TlsConnector;
 use url::{Host, Url};
 
 use super::auth::basic;
@@ -12,9 +14,9 @@ use super::error::FetchError;
 
 /// An HTTP proxy.
 ///
-/// Requests for `http` are sent to it with their whole URL, and it sends them on. With
-/// [`tunnel`](Proxy::tunnel) it is asked for a tunnel to the server by `CONNECT` instead, and sees
-/// nothing of what goes through.
+/// Requests for `http` are sent to it with their whole URL, and it sends them on. For those of `https`,
+/// and with [`tunnel`](Proxy::tunnel) for all, it is asked for a tunnel to the server by `CONNECT`
+/// instead, and sees nothing of what goes through.
 ///
 /// # Examples
 ///
@@ -32,15 +34,27 @@ pub struct Proxy {
     pub(super) port: u16,
     pub(super) authorization: Option<HeaderValue>,
     pub(super) tunnels: bool,
+    scheme: Scheme,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsConnector>,
+}
+
+/// How a proxy is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Scheme {
+    Http,
+    Https,
 }
 
 impl Proxy {
     /// A proxy at a URL such as `http://user:password@proxy.example:3128`; a bare `host:port` will
     /// do. The port is 1080 if none is given, as for curl.
     ///
+    /// One at `https://…` is spoken to by TLS, with the feature `tls`; its port is 443.
+    ///
     /// # Errors
     ///
-    /// If it is no URL, or has another scheme than `http`.
+    /// If it is no URL, or has another scheme.
     pub fn new(url: &str) -> Result<Proxy, FetchError> {
         let whole = match url.contains("://") {
             true => url.to_owned(),
@@ -49,12 +63,23 @@ impl Proxy {
         let parsed = Url::parse(&whole)
             .map_err(|error| FetchError::request("malformed proxy url", "").because(error))?;
         let host = parsed.host_str().unwrap_or_default();
-        if parsed.scheme() != "http" {
-            return Err(FetchError::request("a proxy's scheme is http", host));
-        }
+        let (scheme, own, default) = match parsed.scheme() {
+            "http" => (Scheme::Http, 80, 1080),
+            "https" if cfg!(feature = "tls") => (Scheme::Https, 443, 443),
+            "https" => {
+                let why = "an https proxy needs the feature `tls` of squall-web";
+                return Err(FetchError::request(why, host));
+            }
+            _ => {
+                return Err(FetchError::request(
+                    "a proxy's scheme is http or https",
+                    host,
+                ));
+            }
+        };
         // The parser takes the scheme's own port away, so it has to be looked for.
-        let names_port_80 = whole.trim_end_matches('/').ends_with(":80");
-        let default = if names_port_80 { 80 } else { 1080 };
+        let names_own = whole.trim_end_matches('/').ends_with(&format!(":{own}"));
+        let default = if names_own { own } else { default };
         let user = (parsed.username(), parsed.password());
         let authorization = match user {
             ("", None) => None,
@@ -65,6 +90,9 @@ impl Proxy {
             port: parsed.port().unwrap_or(default),
             authorization,
             tunnels: false,
+            scheme,
+            #[cfg(feature = "tls")]
+            tls: None,
         })
     }
 
@@ -80,6 +108,20 @@ impl Proxy {
     pub fn tunnel(mut self, tunnel: bool) -> Proxy {
         self.tunnels = tunnel;
         self
+    }
+
+    /// Sets whom to believe when the proxy itself is spoken to by TLS; the client's.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConnector) -> Proxy {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// True if it is spoken to by TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_secure(&self) -> bool {
+        self.scheme == Scheme::Https
     }
 
     pub(super) fn authority(&self) -> String {
@@ -272,8 +314,8 @@ mod tests {
             let error = Proxy::new(bad).unwrap_err().to_string();
             assert!(error.starts_with("fetch: malformed proxy url"), "{error}");
         }
-        let error = Proxy::new("socks5://p:1080").unwrap_err().to_string();
-        assert_eq!(error, "fetch from p: a proxy's scheme is http");
+        let error = Proxy::new("gopher://p:1080").unwrap_err().to_string();
+        assert_eq!(error, "fetch from p: a proxy's scheme is http or https");
     }
 
     #[track_caller]

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::IntoFuture;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +19,7 @@ use super::body::{Body, BodyWriter, Produced, Segment};
 use super::error::{FetchError, Source};
 use super::multipart::{Multipart, urlencoded};
 use super::proxy::Proxy;
+use super::tls::TlsOptions;
 use crate::http::DateCache;
 
 /// A request: Tornado's `HTTPRequest`.
@@ -70,6 +71,8 @@ pub(super) struct Options {
     pub(super) decompress: bool,
     pub(super) expect_continue: bool,
     pub(super) nonstandard: bool,
+    pub(super) unix_socket: Option<Rc<Path>>,
+    pub(super) tls: TlsOptions,
 }
 
 /// Whom to tell while the response comes.
@@ -98,6 +101,8 @@ impl Default for Options {
             decompress: true,
             expect_continue: false,
             nonstandard: false,
+            unix_socket: None,
+            tls: TlsOptions::default(),
         }
     }
 }
@@ -439,6 +444,19 @@ impl Request {
     #[must_use]
     pub fn source_ip(mut self, address: impl Into<IpAddr>) -> Request {
         self.options.source = Some(address.into());
+        self
+    }
+
+    /// Connects to this Unix socket, whatever the URL's host is, and through no proxy: curl's
+    /// `--unix-socket`.
+    ///
+    /// ```
+    /// # use squall_web::client::Request;
+    /// let request = Request::get("http://docker/version").unix_socket("/run/docker.sock");
+    /// ```
+    #[must_use]
+    pub fn unix_socket(mut self, path: impl AsRef<Path>) -> Request {
+        self.options.unix_socket = Some(path.as_ref().into());
         self
     }
 

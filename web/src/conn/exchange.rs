@@ -69,6 +69,8 @@ pub struct Exchange {
     pub(super) wire: Rc<Wire>,
     pub(super) stream: Option<Rc<IoStream>>,
     pub(super) remote: Option<SocketAddr>,
+    /// True if there is TLS on the connection.
+    pub(super) is_secure: bool,
     pub(super) settings: Rc<Settings>,
     pub(super) phase: Phase,
     pub(super) keep_alive: bool,
@@ -115,6 +117,7 @@ impl Exchange {
             wire: Rc::default(),
             stream: None,
             remote: None,
+            is_secure: false,
             settings,
             phase: Phase::Open,
             keep_alive: true,

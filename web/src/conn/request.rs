@@ -108,10 +108,18 @@ impl<'a> Request<'a> {
             // The nearest proxy wrote last.
             told.rsplit(',').next()
         });
-        match told.map(str::trim) {
-            Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
-            _ => "http",
-        }
+        let is_secure = match told.map(str::trim) {
+            Some(told) => told.eq_ignore_ascii_case("https"),
+            None => self.ex.is_secure,
+        };
+        if is_secure { "https" } else { "http" }
+    }
+
+    /// Returns what TLS has agreed on with the connection's other end: its certificate, the name that it
+    /// asked for. None without TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> Option<squall::net::TlsInfo> {
+        self.ex.stream.as_ref()?.tls()
     }
 
     /// The trusted proxies, if the connection comes from one.

@@ -178,6 +178,11 @@ async fn end(conn: &Conn, ex: &mut Exchange) -> Next {
     let is_whole = ex.phase == Phase::Finished;
     let has_more = ex.has_unread_body() || ex.input.len() > ex.used();
     let sent = ex.send().await;
+    if ex.is_secure && sent.is_ok() && is_whole {
+        // Without the end of TLS a body that ends with the connection would look cut.
+        let limit = ex.settings().limits.write_timeout;
+        let _ = squall::with_timeout(limit, conn.stream.finish_writing()).await;
+    }
     if sent.is_ok() && is_whole && has_more {
         body::linger(&conn.stream).await;
     }

@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     next_id: Cell<u64>,
     /// Set whenever a connection has closed.
     pub(crate) closed_one: Event,
+    /// Clients in the handshake before their connection.
+    pub(crate) joining: Cell<usize>,
 }
 
 /// An open connection, and the coroutine that serves it.
@@ -53,6 +55,7 @@ struct Open {
 pub(crate) struct Conn {
     pub(super) stream: Rc<IoStream>,
     pub(super) remote: Option<SocketAddr>,
+    is_secure: bool,
     pub(super) activity: Cell<Activity>,
     id: u64,
 }
@@ -77,6 +80,7 @@ impl Shared {
             open: RefCell::default(),
             next_id: Cell::new(0),
             closed_one: Event::new(),
+            joining: Cell::new(0),
         }
     }
 
@@ -94,9 +98,11 @@ impl Shared {
     pub(crate) fn enter(&self, stream: IoStream, remote: Option<SocketAddr>) -> Rc<Conn> {
         let id = self.next_id.get();
         self.next_id.set(id + 1);
+        let is_secure = stream.is_secure();
         let conn = Rc::new(Conn {
             stream: Rc::new(stream),
             remote,
+            is_secure,
             activity: Cell::new(Activity::Fresh),
             id,
         });
@@ -118,7 +124,7 @@ impl Shared {
 
     /// How many connections are open.
     pub(crate) fn len(&self) -> usize {
-        self.open.borrow().len()
+        self.open.borrow().len() + self.joining.get()
     }
 
     /// Closes the connections that are about `what`.
@@ -150,6 +156,7 @@ impl Shared {
         let mut ex = pooled.unwrap_or_else(|| Exchange::new(self.settings.clone()));
         ex.stream = Some(conn.stream.clone());
         ex.remote = conn.remote;
+        ex.is_secure = conn.is_secure;
         ex
     }
 

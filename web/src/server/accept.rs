@@ -3,15 +3,20 @@
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use squall::net::TcpServer;
+#[cfg(feature = "tls")]
+use squall::net::TlsAcceptor;
+use squall::net::{IoStream, TcpServer};
 use squall::sync::Event;
 use squall::{sleep, yield_};
 
+#[cfg(feature = "tls")]
+use super::secure::{self, Handshakes};
 use crate::conn::Shared;
 
 /// How long to wait for descriptors when they have run out.
@@ -27,9 +32,21 @@ pub(super) struct Accepting {
     /// How many sockets listen.
     pub(super) sockets: Cell<usize>,
     pub(super) ended_one: Event,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsAcceptor>,
+    #[cfg(feature = "tls")]
+    pub(super) handshakes: Handshakes,
 }
 
 impl Accepting {
+    #[cfg(feature = "tls")]
+    pub(super) fn with_tls(tls: Option<TlsAcceptor>) -> Accepting {
+        Accepting {
+            tls,
+            ..Accepting::default()
+        }
+    }
+
     pub(super) fn stop(&self) {
         self.stop.set();
     }
@@ -68,7 +85,7 @@ pub(super) fn accept(
             yield_!(or_stopped(shared.room(most), &accepting));
         }
         match yield_!(or_stopped(server.accept(), &accepting)) {
-            Some(Ok((stream, peer))) => shared.start(stream, Some(peer)),
+            Some(Ok((stream, peer))) => welcome(stream, peer, &shared, &accepting),
             None => return Ok(()),
             Some(Err(error)) if is_one_connection(&error) => {}
             Some(Err(error)) if is_listener(&error) => return Err(error),
@@ -86,6 +103,17 @@ pub(super) fn accept(
             yield_!(());
         }
     }
+}
+
+/// Serves a client, after the handshake if there is to be one.
+fn welcome(stream: IoStream, peer: SocketAddr, shared: &Rc<Shared>, accepting: &Rc<Accepting>) {
+    #[cfg(feature = "tls")]
+    if let Some(tls) = accepting.tls.clone().filter(|_| !stream.is_secure()) {
+        return secure::start(stream, Some(peer), tls, shared, accepting);
+    }
+    #[cfg(not(feature = "tls"))]
+    let _ = accepting;
+    shared.start(stream, Some(peer));
 }
 
 /// What the future gives; none if it is to stop before.

@@ -99,6 +99,8 @@ pub(super) async fn drain(running: Running, limit: Duration) -> Drained {
         return Drained::default();
     }
     shared.close_all(Activity::Fresh);
+    #[cfg(feature = "tls")]
+    accepting.handshakes.cancel();
     if is_done_by(deadline, is_empty.as_mut()).await {
         return Drained::default();
     }

@@ -1,11 +1,14 @@
 //! Listening: a port, its connections, and what they share; and the end of it all.
 //!
 //! `accept` takes connections as long as there is room, `listening` is what a program holds of that,
+//! `secure` shakes hands with them before,
 //! and `drain` lets the requests in flight finish.
 
 mod accept;
 mod drain;
 mod listening;
+#[cfg(feature = "tls")]
+mod secure;
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -14,6 +17,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use squall::Deferred;
+#[cfg(feature = "tls")]
+use squall::net::TlsAcceptor;
 use squall::net::{IoStream, TcpServer};
 
 use crate::conn::{Handle, Settings, Shared, TrustedProxies, serve_connection};
@@ -50,6 +55,8 @@ pub struct HttpServer {
     limits: Limits,
     trusted: Option<TrustedProxies>,
     decompress: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsAcceptor>,
     /// Made when the first socket is served: all that it serves is drained together.
     running: OnceCell<Running>,
 }
@@ -70,6 +77,8 @@ impl HttpServer {
             limits: Limits::default(),
             trusted: None,
             decompress: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             running: OnceCell::new(),
         }
     }
@@ -101,6 +110,41 @@ impl HttpServer {
         self
     }
 
+    /// Speaks TLS: serves `https`, with the feature `tls`.
+    ///
+    /// A client has `Limits::header_timeout` for its handshake. One that does not come to its end, for
+    /// it speaks plain HTTP or does not believe the certificate, is closed, and logged with its reason
+    /// as an info of the target `squall::web`. If the acceptor has no protocols (ALPN), it gets those
+    /// that this server speaks.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use squall::net::{Identity, TlsAcceptor};
+    /// use squall::yield_;
+    /// use squall_web::{Application, Exchange, HttpServer, Result};
+    ///
+    /// fn hello(ex: &mut Exchange) {
+    ///     ex.write(format!("Hello over {}", ex.request().scheme()));
+    /// }
+    ///
+    /// #[squall::main]
+    /// fn main() -> Result<()> {
+    ///     let tls = TlsAcceptor::builder(Identity::files("cert.pem", "key.pem")?).build()?;
+    ///     let server = HttpServer::new(Application::new().get("/", hello)).tls(tls);
+    ///     yield_!(server.listen("0.0.0.0:443")?)
+    /// }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsAcceptor) -> HttpServer {
+        self.tls = Some(match tls.alpn() {
+            [] => tls.with_alpn(PROTOCOLS),
+            _ => tls,
+        });
+        self.running = OnceCell::new();
+        self
+    }
+
     /// Listens on an address, and serves from now on; port 0 takes a free one.
     ///
     /// Yield what it gives to serve for ever, or drop it and go on.
@@ -126,8 +170,13 @@ impl HttpServer {
 
     /// Serves one connection that is there already; done when it is closed.
     pub fn serve_stream(&self, stream: IoStream) -> Deferred<()> {
-        let remote = stream.peer_addr();
         let shared = &self.running().shared;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone().filter(|_| !stream.is_secure()) {
+            let accepting = self.running().accepting.clone();
+            return secure::serve(stream, tls, shared.clone(), accepting);
+        }
+        let remote = stream.peer_addr();
         serve_connection(shared.enter(stream, remote), shared.clone())
     }
 
@@ -160,13 +209,21 @@ impl HttpServer {
                 decompress: self.decompress,
                 ..Settings::default()
             };
+            #[cfg(feature = "tls")]
+            let accepting = Accepting::with_tls(self.tls.clone());
+            #[cfg(not(feature = "tls"))]
+            let accepting = Accepting::default();
             Running {
                 shared: Rc::new(Shared::new(self.handler.clone(), settings)),
-                accepting: Rc::default(),
+                accepting: Rc::new(accepting),
             }
         })
     }
 }
+
+/// What a server speaks over TLS.
+#[cfg(feature = "tls")]
+const PROTOCOLS: [&str; 1] = ["http/1.1"];
 
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
