@@ -30,6 +30,12 @@ mod https;
 /// Over TLS to openssl's server, nginx, Python's and node's.
 mod https_servers;
 
+/// Digest authorization, against Python's own reckoning.
+mod digest;
+
+/// Through SOCKS.
+mod socks;
+
 /// Unix sockets, and resolvers of one's own.
 mod elsewhere;
 

@@ -15,6 +15,7 @@ use super::fetch::Shared;
 use super::progress::Progress;
 use super::proxy::Proxy;
 use super::route::{Origin, Route, Through};
+use super::socks::{self, Target};
 use super::tls::Trust;
 use super::wire::Wire;
 use crate::http::{BodyFraming, Limits, encode_request_head};
@@ -60,7 +61,13 @@ impl Connecting<'_> {
         if let Through::Tunnel(tunnel) = &route.through {
             let (proxy, target) = &**tunnel;
             progress.enter_with(Stage::Proxy, proxy.authority());
-            stream = open_tunnel(stream, proxy, target, self.limits, progress).await?;
+            stream = match proxy.socks() {
+                None => open_tunnel(stream, proxy, target, self.limits, progress).await?,
+                Some(looks_up) => {
+                    self.open_socks(&stream, proxy, target, looks_up).await?;
+                    stream
+                }
+            };
         }
         match security {
             Some(prepared) => {
@@ -71,18 +78,48 @@ impl Connecting<'_> {
         }
     }
 
+    async fn open_socks(
+        &self,
+        stream: &IoStream,
+        proxy: &Proxy,
+        target: &Origin,
+        looks_up: bool,
+    ) -> Result<(), Source> {
+        let to = mapped(target, &self.shared.config.hostname_mapping);
+        let address = match looks_up {
+            true => None,
+            false => {
+                let found = self.look_up(&to).await?;
+                self.progress.enter_with(Stage::Proxy, proxy.authority());
+                Some(
+                    found
+                        .first()
+                        .copied()
+                        .ok_or("the host has no such address")?,
+                )
+            }
+        };
+        let target = address.map_or(Target::Host(&to), Target::Address);
+        socks::open_tunnel(stream, target, proxy.user.as_deref()).await
+    }
+
+    async fn look_up(&self, host: &Origin) -> Result<Vec<SocketAddr>, Source> {
+        let fits = |address: &SocketAddr| self.allow_ipv6 || address.is_ipv4();
+        self.progress.enter_with(Stage::Resolve, &host.host);
+        let addresses = match &self.shared.config.resolver {
+            Some(own) => own.resolve(&host.host, host.port),
+            None => ThreadedResolver::new().resolve(&host.host, host.port),
+        };
+        let mut addresses = addresses.await?;
+        addresses.retain(fits);
+        Ok(addresses)
+    }
+
     /// Connects to one of the addresses of the route's first host.
     async fn dial(&self, route: &Route) -> Result<IoStream, Source> {
         let (config, progress) = (&self.shared.config, self.progress);
         let to = mapped(&route.to, &config.hostname_mapping);
-        let fits = |address: &SocketAddr| self.allow_ipv6 || address.is_ipv4();
-        progress.enter_with(Stage::Resolve, &to.host);
-        let addresses = match &config.resolver {
-            Some(own) => own.resolve(&to.host, to.port),
-            None => ThreadedResolver::new().resolve(&to.host, to.port),
-        };
-        let mut addresses = addresses.await?;
-        addresses.retain(fits);
+        let addresses = self.look_up(&to).await?;
         progress.enter_with(Stage::Connect, format_args!("{}:{}", to.host, to.port));
         let client = TcpClient::new().source_ip(route.source);
         let connected = client.connect_addresses(addresses).await;

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::header;
+use http::{StatusCode, header};
 use squall::net::IoStream;
 use squall::{IoLoop, with_timeout, yield_};
 
@@ -145,6 +145,16 @@ impl Fetch {
             let trip = self.hop().await?;
             self.keep_cookies(&trip);
             let status = trip.head.status;
+            if status == StatusCode::UNAUTHORIZED
+                && self.hop.body.can_be_sent()
+                && let Some(digest) = &mut self.hop.digest
+                && digest.take_challenge(&trip.head.headers)
+            {
+                match self.unless_stalled(trip.drain()).await {
+                    Some(()) => continue,
+                    None => return Err(self.timed_out(Which::Stall, self.stall_limit)),
+                }
+            }
             let location = trip.head.headers.get(header::LOCATION);
             let verdict = match location.filter(|_| is_redirect(status)) {
                 Some(location) if self.options.follow_redirects => {

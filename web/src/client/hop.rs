@@ -9,6 +9,7 @@ use url::Url;
 use super::auth::basic;
 use super::body::Body;
 use super::config::ClientConfig;
+use super::digest::Digest;
 use super::error::{FetchError, Kind};
 use super::request::Options;
 use super::route::{Origin, Route, Through};
@@ -22,6 +23,7 @@ pub(super) struct Hop {
     headers: HeaderMap,
     /// True until a server did not like the question.
     pub(super) expects_continue: bool,
+    pub(super) digest: Option<Digest>,
 }
 
 /// The bytes of a hop.
@@ -68,6 +70,7 @@ impl Hop {
             headers,
             body,
             expects_continue: options.expect_continue,
+            digest: options.digest.clone(),
         };
         hop.authorize();
         Ok(hop)
@@ -119,20 +122,25 @@ impl Hop {
         config: &ClientConfig,
     ) -> Result<Outgoing, FetchError> {
         let mut first = Vec::new();
-        let headers = self.headers_for(route, config);
+        let mut headers = self.headers_for(route, config);
         let target = match route.through {
             Through::Forward(_) => &self.url[..url::Position::AfterQuery],
             Through::Nobody | Through::Tunnel(_) => {
                 &self.url[url::Position::BeforePath..url::Position::AfterQuery]
             }
         };
+        let target = without_user(target, &self.url);
+        let answer = self.digest.as_ref();
+        if let Some(value) = answer.and_then(|own| own.header(self.method.as_str(), &target)) {
+            headers.to_mut().insert(header::AUTHORIZATION, value);
+        }
         let own_host = headers.get(header::HOST);
         let default_host = authority(&self.url);
         let host = own_host.map_or(Ok(&*default_host), HeaderValue::to_str);
         encode_request_head(
             &mut first,
             &self.method,
-            &without_user(target, &self.url),
+            &target,
             host.unwrap_or_default(),
             &headers,
             self.framing(),
@@ -193,6 +201,7 @@ impl Hop {
         }
         if url.origin() != self.url.origin() {
             remove_all(&mut self.headers, &FOR_ONE_ORIGIN);
+            self.digest = None;
         }
         self.url = url;
         self.authorize();

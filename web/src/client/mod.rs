@@ -15,11 +15,11 @@
 //! | `request`, `response`, `stream`, `error`, `config` | what the caller sees |
 //! | `blocking` | a client with a loop of its own |
 //! | `fetch` | the life of a fetch: its timeouts, its hops, the one retry |
-//! | `hop`, `auth` | the bytes of a request, and what a redirect makes of it; no I/O |
+//! | `hop`, `auth`, `digest` | the bytes of a request, and what a redirect makes of it; no I/O |
 //! | `body`, `multipart` | what is sent behind the head, and who makes it |
 //! | `trip`, `wire` | one round trip on a stream; heads and bodies off it |
 //! | `progress` | how far it has come, for errors and timeouts |
-//! | `route`, `proxy`, `connect` | where to connect to, through whom, and how |
+//! | `route`, `proxy`, `socks`, `connect` | where to connect to, through whom, and how |
 //! | `tls` | by what connections are secured; with the feature `tls` |
 //! | `pool` | idle connections, and who may have one |
 //! | `cookies` | the jar |
@@ -27,8 +27,6 @@
 //! A cancellation is for the fetch as a whole. Below `fetch` futures are therefore awaited without a
 //! yield: a yield of what fails with an error of the runtime's would be told of it as of a failure of
 //! its own, which a fetch deals with and goes on.
-//!
-//! What it does not do: digest authorization.
 
 mod blocking;
 mod body;
@@ -43,11 +41,17 @@ mod stream;
 
 mod auth;
 mod connect;
+#[cfg(feature = "digest")]
+mod digest;
+#[cfg(not(feature = "digest"))]
+#[path = "no_digest.rs"]
+mod digest;
 mod fetch;
 mod hop;
 mod pool;
 mod progress;
 mod route;
+mod socks;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(not(feature = "tls"))]

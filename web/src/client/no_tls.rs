@@ -8,7 +8,7 @@ use super::progress::Progress;
 use super::proxy::Proxy;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct TlsOptions;
+pub(super) struct TlsOptions {}
 
 /// There is none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ impl Trust {
 }
 
 #[derive(Default)]
-pub(super) struct Connectors;
+pub(super) struct Connectors {}
 
 impl Connectors {
     pub(super) async fn prepare(

@@ -16,6 +16,7 @@ use url::Url;
 
 use super::auth::basic;
 use super::body::{Body, BodyWriter, Produced, Segment};
+use super::digest::Digest;
 use super::error::{FetchError, Source};
 use super::multipart::{Multipart, urlencoded};
 use super::proxy::Proxy;
@@ -73,6 +74,7 @@ pub(super) struct Options {
     pub(super) nonstandard: bool,
     pub(super) unix_socket: Option<Rc<Path>>,
     pub(super) tls: TlsOptions,
+    pub(super) digest: Option<Digest>,
 }
 
 /// Whom to tell while the response comes.
@@ -103,6 +105,7 @@ impl Default for Options {
             nonstandard: false,
             unix_socket: None,
             tls: TlsOptions::default(),
+            digest: None,
         }
     }
 }
@@ -181,6 +184,19 @@ impl Request {
             }
             None => self.remember("a user name for basic authorization has no colon"),
         }
+        self
+    }
+
+    /// Sets user name and password for the scheme Digest, with the feature `digest`: Tornado's
+    /// `auth_mode="digest"`. MD5 and SHA-256 are known.
+    ///
+    /// The request goes without them first, and again with an answer to the server's challenge; its
+    /// body is sent both times. They are not used for another host, scheme or port that a redirect
+    /// leads to.
+    #[cfg(feature = "digest")]
+    #[must_use]
+    pub fn digest_auth(mut self, user: &str, password: &str) -> Request {
+        self.options.digest = Some(Digest::new(user, password));
         self
     }
 
