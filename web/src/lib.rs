@@ -33,6 +33,8 @@ pub mod client;
 mod conn;
 mod error;
 pub mod http;
+#[cfg(feature = "http2")]
+mod http2;
 #[doc(hidden)]
 pub mod private;
 mod server;

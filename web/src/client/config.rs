@@ -67,6 +67,10 @@ pub struct ClientConfig {
     /// the system does, and shows nothing. Tornado's `ssl_options`.
     #[cfg(feature = "tls")]
     pub tls: Option<TlsConnector>,
+    /// Whether HTTP/2 is spoken to those who speak it, over TLS; true. All requests of one origin then
+    /// share a connection.
+    #[cfg(feature = "http2")]
+    pub http2: bool,
 }
 
 impl Default for ClientConfig {
@@ -89,6 +93,8 @@ impl Default for ClientConfig {
             resolver: None,
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "http2")]
+            http2: true,
         }
     }
 }

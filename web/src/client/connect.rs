@@ -15,10 +15,14 @@ use super::fetch::Shared;
 use super::progress::Progress;
 use super::proxy::Proxy;
 use super::route::{Origin, Route, Through};
+#[cfg(all(feature = "http2", feature = "tls"))]
+use super::sessions::Known;
 use super::socks::{self, Target};
 use super::tls::Trust;
 use super::wire::Wire;
 use crate::http::{BodyFraming, Limits, encode_request_head};
+#[cfg(all(feature = "http2", feature = "tls"))]
+use crate::http2;
 
 /// What a connection is made with; `progress` follows, for whoever has to say where it failed.
 pub(super) struct Connecting<'a> {
@@ -28,15 +32,73 @@ pub(super) struct Connecting<'a> {
     pub(super) progress: &'a Progress,
 }
 
+/// What a request may be sent on.
+pub(super) struct Connected {
+    pub(super) stream: IoStream,
+    /// True if there was a connection already.
+    pub(super) reused: bool,
+    /// True if the stream is for one request, as it is one of HTTP/2.
+    pub(super) is_http2: bool,
+}
+
 impl Connecting<'_> {
+    /// Makes a connection, or has one of HTTP/2 that is there carry one more request.
+    pub(super) async fn reach(&self, route: &Route) -> Result<Connected, Source> {
+        #[cfg(all(feature = "http2", feature = "tls"))]
+        if let Some(known) = self.shared.sessions.of(route) {
+            return self.reach_by_either(route, &known).await;
+        }
+        Ok(Connected {
+            stream: self.connect(route).await?,
+            reused: false,
+            is_http2: false,
+        })
+    }
+
+    #[cfg(all(feature = "http2", feature = "tls"))]
+    async fn reach_by_either(
+        &self,
+        route: &Route,
+        known: &std::rc::Rc<Known>,
+    ) -> Result<Connected, Source> {
+        let carried = |stream, reused| Connected {
+            stream,
+            reused,
+            is_http2: true,
+        };
+        if let Some(stream) = known.open() {
+            return Ok(carried(stream, true));
+        }
+        let turn = match known.is_http1.get() {
+            true => None,
+            false => Some(known.asking.acquire().await),
+        };
+        if let Some(stream) = known.open() {
+            return Ok(carried(stream, true));
+        }
+        let stream = self.connect(route).await?;
+        let is_http2 = http2::is_agreed(&stream);
+        known.is_http1.set(!is_http2);
+        let connected = match is_http2 {
+            true => carried(self.shared.sessions.begin(stream, known).await?, false),
+            false => Connected {
+                stream,
+                reused: false,
+                is_http2: false,
+            },
+        };
+        drop(turn);
+        Ok(connected)
+    }
+
     /// Makes a connection: to a host or a proxy, through that, and secures it.
-    pub(super) async fn connect(&self, route: &Route) -> Result<IoStream, Source> {
+    async fn connect(&self, route: &Route) -> Result<IoStream, Source> {
         let (shared, progress) = (self.shared, self.progress);
         // First, as bad settings need no connection.
         progress.enter(Stage::Request);
         let connectors = &shared.connectors;
         let security = match &route.trust {
-            Some(trust) => Some(connectors.prepare(trust, &PROTOCOLS).await?),
+            Some(trust) => Some(connectors.prepare(trust, self.protocols()).await?),
             None => None,
         };
         let proxy_security = match &route.through {
@@ -45,7 +107,7 @@ impl Connecting<'_> {
             Through::Tunnel(tunnel) => Trust::of_proxy(&tunnel.0, &shared.config),
         };
         let proxy_security = match &proxy_security {
-            Some(trust) => Some(connectors.prepare(trust, &PROTOCOLS).await?),
+            Some(trust) => Some(connectors.prepare(trust, &HTTP1).await?),
             None => None,
         };
         let mut stream = match &route.unix {
@@ -76,6 +138,14 @@ impl Connecting<'_> {
             }
             None => Ok(stream),
         }
+    }
+
+    fn protocols(&self) -> &'static [&'static str] {
+        #[cfg(feature = "http2")]
+        if self.shared.config.http2 {
+            return &EITHER;
+        }
+        &HTTP1
     }
 
     async fn open_socks(
@@ -128,7 +198,9 @@ impl Connecting<'_> {
 }
 
 /// What is spoken on a connection with TLS.
-const PROTOCOLS: [&str; 1] = ["http/1.1"];
+const HTTP1: [&str; 1] = ["http/1.1"];
+#[cfg(feature = "http2")]
+const EITHER: [&str; 2] = ["h2", "http/1.1"];
 
 /// Why there is no connection. A name has several addresses, so the error says which failed; that of a
 /// host which is an address would only say it again.

@@ -21,6 +21,7 @@
 //! | `progress` | how far it has come, for errors and timeouts |
 //! | `route`, `proxy`, `socks`, `connect` | where to connect to, through whom, and how |
 //! | `tls` | by what connections are secured; with the feature `tls` |
+//! | `sessions` | connections of HTTP/2; with the feature `http2` |
 //! | `pool` | idle connections, and who may have one |
 //! | `cookies` | the jar |
 //!
@@ -51,6 +52,8 @@ mod hop;
 mod pool;
 mod progress;
 mod route;
+#[cfg(all(feature = "http2", feature = "tls"))]
+mod sessions;
 mod socks;
 #[cfg(feature = "tls")]
 mod tls;
@@ -209,6 +212,8 @@ impl AsyncHttpClient {
     /// way go on, and close theirs at their end.
     pub fn close(&self) {
         self.shared.pool.close();
+        #[cfg(all(feature = "http2", feature = "tls"))]
+        self.shared.sessions.close();
     }
 }
 

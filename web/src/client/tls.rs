@@ -105,10 +105,14 @@ impl Connectors {
             Trust::Connector(connector) => connector.clone(),
             Trust::Settings(settings) => self.get(settings).await?,
         };
-        Ok(Prepared(match connector.alpn() {
+        let connector = match connector.alpn() {
             [] => connector.with_alpn(protocols.iter().copied()),
             _ => connector,
-        }))
+        };
+        Ok(Prepared {
+            connector,
+            protocols,
+        })
     }
 
     async fn get(&self, settings: &Rc<Settings>) -> Result<TlsConnector, Source> {
@@ -141,7 +145,10 @@ impl Connectors {
 const MOST: usize = 32;
 
 /// All that a handshake needs but the stream.
-pub(super) struct Prepared(TlsConnector);
+pub(super) struct Prepared {
+    connector: TlsConnector,
+    protocols: &'static [&'static str],
+}
 
 impl Prepared {
     /// Shakes hands with `host`, an IPv6 address being in brackets.
@@ -152,9 +159,17 @@ impl Prepared {
         progress: &Progress,
     ) -> Result<IoStream, Source> {
         progress.enter_with(Stage::Handshake, host);
-        let stream = stream.start_tls(&self.0, host).await?;
+        let stream = stream.start_tls(&self.connector, host).await?;
         progress.moved();
-        Ok(stream)
+        // A connector of the caller's may have offered what nobody here speaks.
+        let agreed = stream.tls().and_then(|tls| tls.alpn().map(<[u8]>::to_vec));
+        match agreed {
+            Some(other) if !self.protocols.iter().any(|one| one.as_bytes() == other) => {
+                let other = String::from_utf8_lossy(&other);
+                Err(format!("it was agreed to speak {other}, which is not spoken here").into())
+            }
+            _ => Ok(stream),
+        }
     }
 }
 

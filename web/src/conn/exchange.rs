@@ -71,6 +71,9 @@ pub struct Exchange {
     pub(super) remote: Option<SocketAddr>,
     /// True if there is TLS on the connection.
     pub(super) is_secure: bool,
+    /// The connection that the stream is one of, with HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(super) below: Option<Rc<IoStream>>,
     pub(super) settings: Rc<Settings>,
     pub(super) phase: Phase,
     pub(super) keep_alive: bool,
@@ -118,6 +121,8 @@ impl Exchange {
             stream: None,
             remote: None,
             is_secure: false,
+            #[cfg(feature = "http2")]
+            below: None,
             settings,
             phase: Phase::Open,
             keep_alive: true,
@@ -246,6 +251,10 @@ impl Exchange {
         self.wire.release();
         self.stream = None;
         self.remote = None;
+        #[cfg(feature = "http2")]
+        {
+            self.below = None;
+        }
         self.detached = false;
     }
 

@@ -35,6 +35,8 @@ pub use wire::ClientGone;
 pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
 pub(crate) use server::serve_connection;
+#[cfg(feature = "http2")]
+pub(crate) use shared::Conn;
 pub(crate) use shared::{Activity, Settings, Shared};
 
 /// Answers requests: what [`HttpServer`](crate::HttpServer) serves.

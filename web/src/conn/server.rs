@@ -30,6 +30,8 @@ use super::failure::{log_error, log_panic};
 use super::shared::{Activity, Conn, Shared};
 use crate::error::Error;
 use crate::http::{BodyFraming, Limits, Parse, ParseError, parse_request};
+#[cfg(feature = "http2")]
+use crate::http2;
 
 /// How many requests, or reads of a body, one connection has before others run.
 pub(super) const BATCH: u32 = 64;
@@ -42,6 +44,9 @@ enum Next {
     Close,
     /// The stream is somebody else's now.
     Leave,
+    /// The client speaks HTTP/2, of which this has come.
+    #[cfg(feature = "http2")]
+    Http2(Vec<u8>),
 }
 
 /// Takes a connection off the server's list when its coroutine ends, however it does.
@@ -62,6 +67,12 @@ pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
     let entered = Entered { conn, shared };
     let (conn, shared) = (&entered.conn, &entered.shared);
     let idle = shared.settings.limits.idle_timeout;
+    #[cfg(feature = "http2")]
+    if conn.is_secure && http2::is_agreed(&conn.stream) {
+        conn.activity.set(Activity::Busy);
+        yield_!(Box::pin(http2::serve(conn, shared, Vec::new())));
+        return conn.stream.close();
+    }
     let mut timer = squall::sleep_until(after(idle));
     loop {
         if !yield_!(wait_readable(&conn.stream, &mut timer)) {
@@ -78,6 +89,11 @@ pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
             }
             Next::Close => break,
             Next::Leave => return,
+            #[cfg(feature = "http2")]
+            Next::Http2(read) => {
+                yield_!(Box::pin(http2::serve(conn, shared, read)));
+                break;
+            }
         }
     }
     conn.stream.close();
@@ -112,6 +128,10 @@ async fn serve_input(conn: &Conn, shared: &Shared, ex: &mut Exchange, timer: &mu
             Head::Closed => {
                 let _ = ex.send().await;
                 return Next::Close;
+            }
+            #[cfg(feature = "http2")]
+            Head::Refused(_) if served == 0 && http2::is_preface(ex.input.filled()) => {
+                return Next::Http2(ex.input.split_behind(0));
             }
             Head::Refused(status) => return Box::pin(refuse(conn, shared, ex, status)).await,
         }

@@ -43,6 +43,12 @@ pub(crate) struct Shared {
     pub(crate) closed_one: Event,
     /// Clients in the handshake before their connection.
     pub(crate) joining: Cell<usize>,
+    /// How many of the open ones are streams of HTTP/2.
+    #[cfg(feature = "http2")]
+    streams: Cell<usize>,
+    /// Set once the server is to end.
+    #[cfg(feature = "http2")]
+    pub(crate) draining: Event,
 }
 
 /// An open connection, and the coroutine that serves it.
@@ -55,9 +61,19 @@ struct Open {
 pub(crate) struct Conn {
     pub(super) stream: Rc<IoStream>,
     pub(super) remote: Option<SocketAddr>,
-    is_secure: bool,
+    pub(super) is_secure: bool,
+    /// What it is a stream of, if it is one of HTTP/2.
+    #[cfg(feature = "http2")]
+    below: Option<Rc<IoStream>>,
     pub(super) activity: Cell<Activity>,
     id: u64,
+}
+
+#[cfg(feature = "http2")]
+impl Conn {
+    pub(crate) fn stream(&self) -> &Rc<IoStream> {
+        &self.stream
+    }
 }
 
 /// What a connection is about.
@@ -81,12 +97,19 @@ impl Shared {
             next_id: Cell::new(0),
             closed_one: Event::new(),
             joining: Cell::new(0),
+            #[cfg(feature = "http2")]
+            streams: Cell::new(0),
+            #[cfg(feature = "http2")]
+            draining: Event::new(),
         }
     }
 
     /// Begins to serve a connection.
     pub(crate) fn start(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) {
-        let conn = self.enter(stream, remote);
+        self.run(self.enter(stream, remote));
+    }
+
+    fn run(self: &Rc<Self>, conn: Rc<Conn>) {
         let id = conn.id;
         let task = serve_connection(conn, self.clone());
         if let Some(open) = self.open.borrow_mut().get_mut(&id) {
@@ -96,16 +119,38 @@ impl Shared {
 
     /// Notes a connection among those that are open.
     pub(crate) fn enter(&self, stream: IoStream, remote: Option<SocketAddr>) -> Rc<Conn> {
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
         let is_secure = stream.is_secure();
-        let conn = Rc::new(Conn {
+        self.enter_as(Conn {
             stream: Rc::new(stream),
             remote,
             is_secure,
+            #[cfg(feature = "http2")]
+            below: None,
             activity: Cell::new(Activity::Fresh),
-            id,
+            id: 0,
+        })
+    }
+
+    /// Begins to serve a stream of HTTP/2 as a connection: one within another.
+    #[cfg(feature = "http2")]
+    pub(crate) fn start_within(self: &Rc<Self>, stream: IoStream, below: &Conn) {
+        self.streams.set(self.streams.get() + 1);
+        let conn = self.enter_as(Conn {
+            stream: Rc::new(stream),
+            remote: below.remote,
+            is_secure: below.is_secure,
+            below: Some(below.stream.clone()),
+            activity: Cell::new(Activity::Fresh),
+            id: 0,
         });
+        self.run(conn);
+    }
+
+    fn enter_as(&self, mut conn: Conn) -> Rc<Conn> {
+        let id = self.next_id.get();
+        self.next_id.set(id + 1);
+        conn.id = id;
+        let conn = Rc::new(conn);
         let open = Open {
             conn: conn.clone(),
             task: None,
@@ -119,12 +164,19 @@ impl Shared {
         let open = self.open.borrow_mut().remove(&conn.id);
         // Outside of the borrow, as its task may be dropped with it.
         drop(open);
+        #[cfg(feature = "http2")]
+        if conn.below.is_some() {
+            self.streams.set(self.streams.get() - 1);
+        }
         self.closed_one.set();
     }
 
     /// How many connections are open.
     pub(crate) fn len(&self) -> usize {
-        self.open.borrow().len() + self.joining.get()
+        let all = self.open.borrow().len() + self.joining.get();
+        #[cfg(feature = "http2")]
+        let all = all - self.streams.get();
+        all
     }
 
     /// Closes the connections that are about `what`.
@@ -157,6 +209,8 @@ impl Shared {
         ex.stream = Some(conn.stream.clone());
         ex.remote = conn.remote;
         ex.is_secure = conn.is_secure;
+        #[cfg(feature = "http2")]
+        ex.below.clone_from(&conn.below);
         ex
     }
 

@@ -79,6 +79,8 @@ pub(super) async fn drain(running: Running, limit: Duration) -> Drained {
     let Running { shared, accepting } = running;
     let deadline = after(limit);
     shared.settings.is_draining.set(true);
+    #[cfg(feature = "http2")]
+    shared.draining.set();
     accepting.stop();
     // Those that the system has taken in already are accepted first: their clients count as served.
     while accepting.sockets.get() > 0 {

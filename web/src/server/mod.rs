@@ -32,6 +32,9 @@ use accept::{Accepting, accept};
 
 /// An HTTP/1.1 server: Tornado's `HTTPServer`.
 ///
+/// With the feature `http2` it speaks HTTP/2 as well: to clients who agree on it as they shake hands
+/// for TLS, and to those who begin with it. The handlers are the same.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -222,7 +225,9 @@ impl HttpServer {
 }
 
 /// What a server speaks over TLS.
-#[cfg(feature = "tls")]
+#[cfg(all(feature = "tls", feature = "http2"))]
+const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+#[cfg(all(feature = "tls", not(feature = "http2")))]
 const PROTOCOLS: [&str; 1] = ["http/1.1"];
 
 impl fmt::Debug for HttpServer {
