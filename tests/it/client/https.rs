@@ -40,11 +40,12 @@ fn serve(acceptor: TlsAcceptor) -> u16 {
     listening.local_addr().port()
 }
 
-/// A client that believes these, and finds `*.example` here.
+/// A client of HTTP/1.1 that believes these, and finds `*.example` here.
 fn client(tls: Option<TlsConnector>) -> AsyncHttpClient {
     let here = |name: &str| (name.to_owned(), "127.0.0.1".to_owned());
     AsyncHttpClient::with_config(ClientConfig {
         tls,
+        http2: false,
         hostname_mapping: [here("a.example"), here("b.example"), here("proxy.example")].into(),
         ..ClientConfig::default()
     })
@@ -362,6 +363,7 @@ fn proxies_are_gone_through_by_a_tunnel() {
         let proxy = Proxy::new(&format!("{scheme}://proxy.example:{at}")).unwrap();
         let client = AsyncHttpClient::with_config(ClientConfig {
             tls: Some(authority.connector()),
+            http2: false,
             proxies: Proxies::all(proxy.clone()),
             hostname_mapping: [("proxy.example".to_owned(), "127.0.0.1".to_owned())].into(),
             ..ClientConfig::default()
