@@ -90,7 +90,10 @@ impl RequestHandler for Echo {
 
 #[squall::main]
 fn main() -> Result<()> {
-    let Some(port) = std::env::args().nth(1).and_then(|port| port.parse().ok()) else {
+    let Some(port) = std::env::args()
+        .nth(1)
+        .and_then(|port| port.parse::<u16>().ok())
+    else {
         eprintln!("usage: bench_server PORT");
         std::process::exit(2);
     };
@@ -100,5 +103,5 @@ fn main() -> Result<()> {
         .route("/sleep", || Sleep)
         .route("/fanout", || Fanout)
         .route("/echo", || Echo);
-    yield_!(HttpServer::new(app).listen(("127.0.0.1", port))?)
+    yield_!(HttpServer::new(app).bind(("127.0.0.1", port))?)
 }

@@ -92,7 +92,7 @@ pub use inspect::{Distribution, Dump, Profile, dump};
 pub use interop::Remote;
 pub use ioloop::{
     Blocked, BlockingAction, CallbackResult, Handle, Interest, IoLoop, PeriodicCallback,
-    SignalCallback, Signals, Sleep, StackFrame, Timeout, on_signal, sleep, sleep_until,
+    SignalCallback, Signals, Sleep, StackFrame, Timeout, on_signal, sleep, sleep_until, turn_time,
 };
 pub use process::Subprocess;
 pub use runner::callback::{Callback, CallbackDropped, SendCallback, task, task_send};

@@ -74,3 +74,6 @@ mod http2;
 
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;
+
+/// `examples/probe`, started as a program and asked from outside.
+mod probe;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 
 /// The result of a handler.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -39,6 +39,7 @@ struct Inner {
     reason: Option<Cow<'static, str>>,
     message: Cow<'static, str>,
     source: Option<Box<dyn std::error::Error>>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Error {
@@ -49,6 +50,7 @@ impl Error {
             reason: None,
             message: message.into(),
             source: None,
+            headers: Vec::new(),
         }))
     }
 
@@ -75,6 +77,17 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error>>) -> Error {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Gives the answer a header, such as the `WWW-Authenticate` that belongs to a 401.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Error {
+        self.0.headers.push((name, value));
+        self
+    }
+
+    /// Returns the headers of the answer that belong to the error.
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.0.headers
     }
 
     /// Returns the status that the client gets.

@@ -130,6 +130,12 @@ impl<T> Deferred<T> {
         OrCancelled { deferred: self }
     }
 
+    /// Returns the number that [`live`](crate::live) shows the coroutine under; none if this is not the
+    /// result of one, or if it is over.
+    pub fn coroutine_id(&self) -> Option<u64> {
+        self.started().map(|(frame, _)| frame.number())
+    }
+
     /// Names the coroutine, and gives its own end, if it is one that was started.
     pub(crate) fn started(&self) -> Option<(FrameKey, &Rc<dyn Settle<T>>)> {
         match &self.0 {

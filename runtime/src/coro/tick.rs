@@ -27,6 +27,13 @@ fn nanos(duration: Duration) -> Option<u64> {
 }
 
 impl Tick {
+    /// Returns the point that lies `duration` after this.
+    #[inline]
+    pub fn saturating_add(self, duration: Duration) -> Tick {
+        let nanos = nanos(duration).unwrap_or(u64::MAX);
+        Tick(self.0.saturating_add(nanos))
+    }
+
     /// Returns how long it is from `earlier` to this; nothing if it is later.
     pub fn saturating_duration_since(self, earlier: Tick) -> Duration {
         Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
@@ -47,9 +54,10 @@ impl From<Instant> for Tick {
 
 impl From<Tick> for Instant {
     fn from(tick: Tick) -> Instant {
-        let after = Duration::from_nanos(tick.0.get().saturating_sub(BASE));
-        let before = Duration::from_nanos(BASE.saturating_sub(tick.0.get()));
-        base() + after - before
+        match tick.0.get().checked_sub(BASE) {
+            Some(after) => base() + Duration::from_nanos(after),
+            None => base() - Duration::from_nanos(BASE - tick.0.get()),
+        }
     }
 }
 

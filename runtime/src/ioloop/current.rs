@@ -1,6 +1,7 @@
 //! Which loop is the thread's current one, and which one runs.
 
 use std::cell::RefCell;
+use std::time::Instant;
 
 use super::{IoLoop, tokio_context};
 use crate::coro::context;
@@ -41,6 +42,15 @@ impl IoLoop {
     pub fn clear_current() {
         let current = CURRENT.take();
         drop(current);
+    }
+}
+
+/// Returns the time that the current turn of the loop began with, without asking the clock; outside
+/// of a loop that runs, the [time](IoLoop::time) of the current one.
+pub fn turn_time() -> Instant {
+    match context::with(|context| context.now.get()) {
+        Some(turn) => turn.into(),
+        None => IoLoop::current().time(),
     }
 }
 

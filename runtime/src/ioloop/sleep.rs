@@ -98,7 +98,25 @@ impl Sleep {
     /// To move it on costs a store: the timer that is set stays, and sets itself anew when it runs
     /// too early. So a time-out that every request puts off is cheap.
     pub fn reset(&mut self, deadline: Instant) {
-        let deadline = deadline.into();
+        self.reset_to(deadline.into());
+    }
+
+    /// Moves the deadline to `duration` after the time that the current turn began with; see
+    /// [`reset`](Self::reset). The clock is not asked.
+    ///
+    /// # Panics
+    ///
+    /// If the loop that was current when it was made is closed.
+    #[inline]
+    pub fn reset_after(&mut self, duration: Duration) {
+        let Some(io_loop) = self.io_loop.upgrade() else {
+            panic!("a sleep was moved whose loop is closed: it would never end");
+        };
+        self.reset_to(io_loop.turn_tick().saturating_add(duration));
+    }
+
+    #[inline]
+    fn reset_to(&mut self, deadline: Tick) {
         self.deadline = deadline;
         if let Some(timer) = self.timer
             && timer.set_for > deadline

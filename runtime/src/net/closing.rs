@@ -24,6 +24,21 @@ impl IoStream {
         }
     }
 
+    /// Closes the stream as a failure: the peer of a TCP socket meets an error (`ECONNRESET`) in place of
+    /// the end, and what the system has not sent yet is thrown away.
+    ///
+    /// For what was cut midway, where the end of the stream would say that it is whole; and for peers
+    /// that take nothing, whom the system would go on to wait for. The peer is told when the stream is
+    /// dropped. What is no TCP socket is [closed](Self::close).
+    pub fn reset(&self) {
+        if !self.closed.replace(true) {
+            if !self.socket.end_by_reset() {
+                self.socket.close();
+            }
+            self.registration.close();
+        }
+    }
+
     /// Tells the peer that no more will be written; reading goes on.
     ///
     /// TLS tells it in bytes, which a peer that reads slowly may have no room for now: then it is not

@@ -45,7 +45,7 @@ pub use listen::ListenOptions;
 pub use resolver::{BlockingResolver, OverrideResolver, Resolver, ThreadedResolver, is_valid_ip};
 pub use server::{ServerHandle, TcpServer};
 pub use stream::IoStream;
-pub use threads::ServerThreads;
+pub use threads::{ServerThreads, Told};
 #[cfg(feature = "tls")]
 pub use tls::{
     Identity, Roots, TlsAcceptor, TlsAcceptorBuilder, TlsConnector, TlsConnectorBuilder, TlsInfo,

@@ -6,8 +6,6 @@ use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 
-use super::admission::Admitted;
-
 pub(super) type CloseCallback = Box<dyn FnOnce()>;
 
 /// Tornado's `max_buffer_size`.
@@ -21,8 +19,6 @@ pub(super) struct RareParts {
     error: Option<KeptError>,
     /// Shared with the coroutine that watches for the end.
     pub(super) on_close: Option<Rc<Cell<Option<CloseCallback>>>>,
-    /// Counts with its server, until the stream is dropped.
-    pub(super) admitted: Option<Admitted>,
 }
 
 impl Default for RareParts {
@@ -33,7 +29,6 @@ impl Default for RareParts {
             waiting_to_be_written: 0,
             error: None,
             on_close: None,
-            admitted: None,
         }
     }
 }

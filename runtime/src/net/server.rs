@@ -151,7 +151,11 @@ impl TcpServer {
     ///
     /// If the words say nothing that can be listened on, and as those of what they stand for.
     pub fn listen(words: &str, options: &ListenOptions) -> Result<TcpServer> {
-        Self::on_loop(parse(words, options)?)
+        match Network::of(&IoLoop::current()) {
+            // A simulated network has addresses, and nothing else to listen on.
+            Some(_) => Self::bind_with(words, options),
+            None => Self::on_loop(parse(words, options)?),
+        }
     }
 
     /// Takes a TCP socket that listens already, such as one that was inherited.
@@ -308,28 +312,27 @@ impl TcpServer {
 
     async fn accept_plain(&self) -> Result<(IoStream, SocketAddr)> {
         let (accepted, peer) = poll_fn(|cx| self.poll_accept(cx)).await?;
-        let stream = accepted.into_stream()?;
+        let mut stream = accepted.into_stream()?;
         if let Some(bytes) = self.max_buffer_size {
             stream.set_max_buffer_size(bytes);
         }
-        if let Some(admitted) = self.admission.admit() {
-            stream.rare.with(|rare| rare.admitted = Some(admitted));
-        }
+        stream.admitted = self.admission.admit();
         Ok((stream, peer))
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Result<(Accepted, SocketAddr)>> {
-        if self.admission.is_stopped() {
-            return Poll::Ready(Err(Error::stream_closed()));
-        }
-        if !self.admission.is_full() {
+        let is_stopped = self.admission.is_stopped();
+        if is_stopped || !self.admission.is_full() {
             let (first, count) = (self.first.get(), self.listening.len());
             for index in (first..count).chain(0..first) {
                 let one = &self.listening[index];
-                while one.registration.poll_ready(Direction::Read, cx)?.is_ready() {
+                while is_stopped || one.registration.poll_ready(Direction::Read, cx)?.is_ready() {
                     match one.listener.accept() {
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             one.registration.clear_hard(Direction::Read);
+                            if is_stopped {
+                                break;
+                            }
                         }
                         accepted => {
                             self.first.set((index + 1) % count);
@@ -339,8 +342,18 @@ impl TcpServer {
                 }
             }
         }
+        if is_stopped {
+            return Poll::Ready(Err(Error::stream_closed()));
+        }
         self.admission.wait(cx);
         Poll::Pending
+    }
+
+    /// Counts the connections together with those of another server, and is stopped with it: of all
+    /// that share a handle, no more than one limit's are open. The limit of its own is forgotten.
+    pub fn with_handle(mut self, handle: &ServerHandle) -> TcpServer {
+        self.admission = handle.admission.clone();
+        self
     }
 
     /// Accepts connections until it is [stopped](ServerHandle::stop), and calls `handle` for each: with
@@ -380,6 +393,10 @@ fn accept_loop<R: CallbackResult, H: Fn(IoStream, SocketAddr) -> R>(
     let mut batch = 0;
     let mut logged: Option<Instant> = None;
     loop {
+        if server.admission.is_full() && !server.admission.is_stopped() && may_log(&mut logged) {
+            let max = server.admission.max();
+            tracing::warn!(target: "squall", "accepting pauses, as {max} connections are open");
+        }
         match crate::yield_!(server.accept_plain()) {
             #[cfg(feature = "tls")]
             Ok((stream, peer)) if server.tls.is_some() => {
@@ -390,14 +407,12 @@ fn accept_loop<R: CallbackResult, H: Fn(IoStream, SocketAddr) -> R>(
             Ok((stream, peer)) => {
                 IoLoop::current().run_callback(|| handle(stream, peer).detach());
             }
-            Err(_) if server.admission.is_stopped() => return Ok(()),
             Err(error) if is_one_connection(&error) => {}
+            Err(_) if server.admission.is_stopped() => return Ok(()),
             Err(error) if is_listener(&error) => return Err(error),
             // Out of descriptors or memory, or a pending error of the network.
             Err(error) => {
-                let now = IoLoop::current().time();
-                if logged.is_none_or(|before| now.duration_since(before) >= LOG_EVERY) {
-                    logged = Some(now);
+                if may_log(&mut logged) {
                     tracing::warn!(target: "squall", "accepting pauses, as {error}");
                 }
                 crate::yield_!(sleep(PAUSE));
@@ -408,6 +423,16 @@ fn accept_loop<R: CallbackResult, H: Fn(IoStream, SocketAddr) -> R>(
             crate::yield_!(());
         }
     }
+}
+
+/// True once in a while.
+fn may_log(logged: &mut Option<Instant>) -> bool {
+    let now = IoLoop::current().time();
+    let may = logged.is_none_or(|before| now.duration_since(before) >= LOG_EVERY);
+    if may {
+        *logged = Some(now);
+    }
+    may
 }
 
 /// Shakes hands with one client, then has it handled.
@@ -465,8 +490,17 @@ pub struct ServerHandle {
 }
 
 impl ServerHandle {
+    /// A handle for servers that are to have [one in common](TcpServer::with_handle), which have no more
+    /// than `max_connections` together.
+    pub fn new(max_connections: usize) -> ServerHandle {
+        let admission = Rc::<Admission>::default();
+        admission.limit(max_connections);
+        ServerHandle { admission }
+    }
+
     /// Has the server accept no more, and close its listening sockets: its
-    /// [`serve`](TcpServer::serve) comes to its end. Connections that there are go on.
+    /// [`serve`](TcpServer::serve) comes to its end. Connections that there are go on; those that the
+    /// system has taken in already are accepted before, for to close with them would reset them.
     pub fn stop(&self) {
         self.admission.stop();
     }

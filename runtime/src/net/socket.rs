@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
+use socket2::SockRef;
 
 use super::memory::End;
 #[cfg(feature = "tls")]
@@ -16,11 +18,11 @@ pub(super) enum Socket {
     Tcp(TcpStream),
     Unix(UnixStream),
     /// The end of a pipe that is read; none once it is closed, for a pipe has no other way to end.
-    Reader(RefCell<Option<pipe::Receiver>>),
+    Reader(Box<RefCell<Option<pipe::Receiver>>>),
     /// The end of a pipe that is written.
-    Writer(RefCell<Option<pipe::Sender>>),
+    Writer(Box<RefCell<Option<pipe::Sender>>>),
     /// One end of a pair in memory.
-    Memory(End),
+    Memory(Box<End>),
     /// Any of these, with TLS over it.
     #[cfg(feature = "tls")]
     Tls(Box<Session>),
@@ -131,6 +133,18 @@ impl Socket {
         };
     }
 
+    /// Has a TCP socket reset its connection when it is dropped; false if it is none, or will not.
+    pub(super) fn end_by_reset(&self) -> bool {
+        match self {
+            Socket::Tcp(socket) => SockRef::from(socket)
+                .set_linger(Some(Duration::ZERO))
+                .is_ok(),
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.socket.end_by_reset(),
+            _ => false,
+        }
+    }
+
     /// Says that no more will be written.
     pub(super) fn shutdown_write(&self) -> io::Result<()> {
         match self {
@@ -232,7 +246,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pair_in_memory_costs_sockets_nothing() {
-        assert!(size_of::<End>() <= size_of::<RefCell<Option<pipe::Receiver>>>());
+    fn a_stream_over_a_socket_pays_for_no_other_kind() {
+        let word = size_of::<usize>();
+        // In a debug build, a socket of mio's is larger.
+        let socket = size_of::<TcpStream>().next_multiple_of(word);
+        assert_eq!(size_of::<Socket>(), socket + word);
     }
 }

@@ -21,6 +21,7 @@ use mio::net::{TcpStream, UnixStream};
 use mio::unix::pipe;
 use socket2::{Domain, SockAddr, Type};
 
+use super::admission::Admitted;
 use super::from_source::begin_connect;
 use super::memory::End;
 use super::rare::Rare;
@@ -57,6 +58,8 @@ pub struct IoStream {
     pub(super) writing: Turns,
     pub(super) closed: Cell<bool>,
     pub(super) rare: Rare,
+    /// Counts with its server, until the stream is dropped.
+    pub(super) admitted: Option<Admitted>,
 }
 
 impl IoStream {
@@ -115,7 +118,7 @@ impl IoStream {
         let mut pipe = pipe::Receiver::from(pipe.into());
         pipe.set_nonblocking(true)?;
         let registration = Registration::new(&IoLoop::current(), &mut pipe)?;
-        let socket = Socket::Reader(RefCell::new(Some(pipe)));
+        let socket = Socket::Reader(Box::new(RefCell::new(Some(pipe))));
         Ok(Self::new(registration, socket))
     }
 
@@ -133,13 +136,13 @@ impl IoStream {
         let registration = Registration::new(&IoLoop::current(), &mut pipe)?;
         // The system will never say so, and a read is to find its error.
         registration.notifier().notify(Direction::Read, true);
-        let socket = Socket::Writer(RefCell::new(Some(pipe)));
+        let socket = Socket::Writer(Box::new(RefCell::new(Some(pipe))));
         Ok(Self::new(registration, socket))
     }
 
     /// Takes one end of a wire in memory.
     pub(super) fn from_memory(registration: Registration, end: End) -> IoStream {
-        Self::new(registration, Socket::Memory(end))
+        Self::new(registration, Socket::Memory(Box::new(end)))
     }
 
     pub(super) fn from_mio(mut socket: TcpStream) -> Result<IoStream> {
@@ -198,6 +201,7 @@ impl IoStream {
             writing: Turns::default(),
             closed: Cell::new(false),
             rare: Rare::default(),
+            admitted: None,
         }
     }
 

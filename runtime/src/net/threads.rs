@@ -1,9 +1,12 @@
 //! A server on several threads, with a loop each.
 
 use std::fmt;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::mpsc;
+use std::task::{Context, Poll, ready};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -76,6 +79,26 @@ impl TcpServer {
         H: Fn(IoStream, SocketAddr) -> R + 'static,
         R: CallbackResult + 'static,
     {
+        self.start_each(threads, move |server, told| {
+            serve_until_stopped(server, factory(), told)
+        })
+    }
+
+    /// As [`start`](Self::start), for servers of other protocols that end in a way of their own: `serve`
+    /// is called on each thread with the thread's server, which it has to have accept before it
+    /// returns, and with what tells it to stop. The thread ends when what it gives is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    ///
+    /// # Panics
+    ///
+    /// If `serve` does, on its thread.
+    pub fn start_each<F>(self, threads: usize, serve: F) -> Result<ServerThreads>
+    where
+        F: Fn(TcpServer, Told) -> Deferred<Result<()>> + Clone + Send + 'static,
+    {
         let threads = match threads {
             0 => thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
@@ -96,8 +119,8 @@ impl TcpServer {
         };
         for (number, bound) in plans.into_iter().enumerate() {
             let (ready, wait) = mpsc::channel();
-            let (factory, settings) = (factory.clone(), settings.clone());
-            let run = move || run_thread(bound, settings, &factory, &ready);
+            let (serve, settings) = (serve.clone(), settings.clone());
+            let run = move || run_thread(bound, settings, &serve, &ready);
             let name = format!("squall-server-{number}");
             let thread = thread::Builder::new().name(name).spawn(run)?;
             let stop = wait.recv().ok();
@@ -127,45 +150,65 @@ pub(super) struct Settings {
 type Stop = SendCallback<Duration>;
 
 /// Serves until it is told to stop; sends what tells it, once it accepts.
-fn run_thread<F, H, R>(
+fn run_thread<F>(
     bound: Vec<Bound>,
     settings: Settings,
-    factory: &F,
+    serve: &F,
     ready: &mpsc::Sender<Stop>,
 ) -> Result<()>
 where
-    F: Fn() -> H,
-    H: Fn(IoStream, SocketAddr) -> R + 'static,
-    R: CallbackResult + 'static,
+    F: Fn(TcpServer, Told) -> Deferred<Result<()>>,
 {
     let io_loop = IoLoop::new()?;
     io_loop.make_current();
     let result = io_loop.run_sync(|| {
         let server = TcpServer::on_loop(bound).map(|server| server.with_settings(settings));
-        let handler = factory();
-        serve_until_stopped(server, handler, ready.clone())
+        let serving = server.map(|server| {
+            let mut stop = None;
+            let told = task_send(|told| stop = Some(told));
+            let serving = serve(server, Told(Some(told)));
+            if let Some(stop) = stop {
+                // Whoever started the threads waits for it.
+                let _ = ready.send(stop);
+            }
+            serving
+        });
+        async { serving?.await }
     });
     io_loop.close();
     result
 }
 
+/// Tells the server of a thread that it is to stop, and gives how long its connections have; never, if
+/// nobody can tell it any more. See [`TcpServer::start_each`].
+#[must_use = "it tells when it is yielded"]
+#[derive(Debug)]
+pub struct Told(Option<Deferred<Result<Duration, CallbackDropped>>>);
+
+impl Future for Told {
+    type Output = Duration;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Duration> {
+        let Some(told) = &mut self.0 else {
+            return Poll::Pending;
+        };
+        let told = ready!(Pin::new(told).poll(cx));
+        self.0 = None;
+        match told {
+            Ok(grace) => Poll::Ready(grace),
+            Err(_) => Poll::Pending,
+        }
+    }
+}
+
 #[crate::coroutine]
-fn serve_until_stopped<H, R>(
-    server: Result<TcpServer>,
-    handler: H,
-    ready: mpsc::Sender<Stop>,
-) -> Result<()>
+fn serve_until_stopped<H, R>(server: TcpServer, handler: H, told: Told) -> Result<()>
 where
     H: Fn(IoStream, SocketAddr) -> R,
     R: CallbackResult,
 {
-    let server = server?;
     let handle = server.handle();
     let serving = server.serve(handler);
-    let told = task_send(|stop| {
-        // Whoever started the threads waits for it.
-        let _ = ready.send(stop);
-    });
     let grace = stop_when_told(told, handle.clone());
     crate::yield_!(serving)?;
     let grace = crate::yield_!(grace);
@@ -174,19 +217,12 @@ where
     Ok(())
 }
 
-/// Stops the server, and gives how long its connections have; never, if nobody can tell it any more.
+/// Stops the server, and gives how long its connections have.
 #[crate::coroutine]
-fn stop_when_told(
-    told: Deferred<Result<Duration, CallbackDropped>>,
-    handle: ServerHandle,
-) -> Duration {
-    match crate::yield_!(told) {
-        Ok(grace) => {
-            handle.stop();
-            grace
-        }
-        Err(_) => Duration::ZERO,
-    }
+fn stop_when_told(told: Told, handle: ServerHandle) -> Duration {
+    let grace = crate::yield_!(told);
+    handle.stop();
+    grace
 }
 
 /// The threads of a server; see [`TcpServer::start`].

@@ -156,6 +156,7 @@ fn credentials_go_to_their_origin_only() {
             "{last}"
         );
         assert_eq!(last.contains("cookie: session=secret"), same, "{last}");
+        // S26
         assert!(!last.contains('@'), "S26: not in Host");
     }
 }

@@ -12,6 +12,7 @@ use crate::client::run_real;
 use crate::client::servers::{folder, has};
 use crate::net::tls::Authority;
 use crate::support::Trace;
+use crate::web::clients::python;
 
 /// Runs a program beside the loop; gives what it wrote to both outputs.
 async fn output(mut command: Command) -> String {
@@ -236,13 +237,7 @@ print(about.http_version, about.text.split()[0], large.text)
 
 #[test]
 fn httpx_is_served() {
-    let mut installed = Command::new("python3");
-    installed.args(["-c", "import httpx, h2"]);
-    if !installed.output().is_ok_and(|out| out.status.success()) {
-        let note =
-            "skipped: Python's httpx with h2 is not installed (tests/install.sh installs it)";
-        assert!(std::env::var_os("CI").is_none(), "{note}");
-        eprintln!("{note}");
+    if !has(&python().to_string_lossy(), "--version") {
         return;
     }
     let authority = Authority::new("test authority");
@@ -250,11 +245,11 @@ fn httpx_is_served() {
     run_real(|| async {
         let secure = serve(&authority, Limits::default(), &Trace::new());
         let secure = format!("https://localhost:{}", secure.local_addr().port());
-        let mut python = Command::new("python3");
-        python
+        let mut client = Command::new(python());
+        client
             .current_dir(&folder)
             .args(["-c", PYTHON, &secure, "roots"]);
-        assert_eq!(output(python).await.trim(), "HTTP/2 2 1000000");
+        assert_eq!(output(client).await.trim(), "HTTP/2 2 1000000");
     });
     let _ = std::fs::remove_dir_all(&folder);
 }

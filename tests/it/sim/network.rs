@@ -239,7 +239,7 @@ fn three_fetches() {
         .name("hello.example", address(0).ip())
         .install();
     let server = HttpServer::new(Application::new().get("/", hello));
-    drop(server.listen(address(80)).expect("nobody listens there"));
+    drop(server.bind(address(80)).expect("nobody listens there"));
     let client = AsyncHttpClient::new();
     let fetches =
         ["a", "b", "c"].map(|name| client.fetch(format!("http://hello.example/?name={name}")));

@@ -9,7 +9,7 @@ use squall_web::{
     Application, BodyPlan, Error, Exchange, HttpServer, Result, StatusCode, TrustedProxies, Verb,
 };
 
-use super::table::{BODY, HEADER, IDLE, read, run};
+use super::table::{BODY, HEADER, IDLE, Pieces, read, run};
 
 /// What stands in a table, and how many of its cases are run.
 #[track_caller]
@@ -26,7 +26,23 @@ fn measured_cases_are_answered_as_the_table_says() {
         assert_eq!(case.id, format!("H{}", n + 1), "none is left out");
     }
     check([cases.len(), later, reasons], [272, 97, 41]);
-    let wrong = yield_!(run(serve(), &cases));
+    let wrong = yield_!(run(serve(), &cases, Pieces::Whole));
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+// U11, U15 and U22 are among them: folds, line ends, the first line.
+#[squall::test]
+fn the_rfcs_demands_on_a_server_are_met() {
+    let cases = read(include_str!("../../data/rfc9112.txt"));
+    let wrong = yield_!(run(serve(), &cases, Pieces::Whole));
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+// How the network cuts a request changes nothing.
+#[squall::test]
+fn they_are_met_as_well_when_each_byte_comes_by_itself() {
+    let cases = read(include_str!("../../data/rfc9112.txt"));
+    let wrong = yield_!(run(serve(), &cases, Pieces::Bytes));
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 

@@ -10,6 +10,24 @@ mod bad_input;
 mod cases;
 mod table;
 
+/// Streams, pipelines, early and late answers.
+mod flow;
+
+/// The limits on time and number.
+mod bounds;
+
+/// Many at a time, signals, several threads; over a real clock.
+mod load;
+
+/// Other people's clients.
+pub(crate) mod clients;
+
+/// How answers and connections end: whole, cut, handed over, shut down.
+mod ends;
+
+/// Names, values, targets and forms.
+mod parsing;
+
 /// Handlers: their errors, arguments, routes and hooks.
 mod framework;
 
@@ -51,7 +69,7 @@ fn ticks(ex: &mut Exchange) -> Result<()> {
 }
 
 #[squall::coroutine]
-fn slow(ex: &mut Exchange) {
+pub(super) fn slow(ex: &mut Exchange) {
     yield_!(sleep(Duration::from_secs(3600)));
     ex.write("at last");
 }

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use squall::{IoLoop, sleep};
+use squall::net::IoStream;
+use squall::{IoLoop, moment, sleep};
 
 use super::connect;
 
@@ -25,6 +26,10 @@ pub(super) struct Case {
     sent: Vec<Vec<u8>>,
     answers: Vec<Expected>,
     end: String,
+    /// True if the client says then that it writes no more.
+    ends: bool,
+    /// True if it means something else byte by byte.
+    whole: bool,
     /// What has to be there first.
     pub(super) later: Option<String>,
     pub(super) reason: bool,
@@ -66,6 +71,8 @@ pub(super) fn read(text: &str) -> Vec<Case> {
                 sent: Vec::new(),
                 answers: Vec::new(),
                 end: String::new(),
+                ends: false,
+                whole: false,
                 later: None,
                 reason: false,
             });
@@ -78,6 +85,8 @@ pub(super) fn read(text: &str) -> Vec<Case> {
             "<" => case.answers.push(expected(rest)),
             "=" => case.end = rest.into(),
             "#" => case.reason = true,
+            "eof" => case.ends = true,
+            "whole" => case.whole = true,
             "later" => case.later = Some(rest.into()),
             _ => panic!("{}: {line:?} is no line of a case", case.id),
         }
@@ -156,17 +165,32 @@ fn unescape(text: &str) -> Vec<u8> {
     bytes
 }
 
+/// How the parts of a case are sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pieces {
+    Whole,
+    /// Each byte by itself.
+    Bytes,
+}
+
 /// Runs the cases one after the other, and returns what went otherwise.
-pub(super) async fn run(address: SocketAddr, cases: &[Case]) -> String {
+pub(super) async fn run(address: SocketAddr, cases: &[Case], pieces: Pieces) -> String {
     let mut wrong = String::new();
-    for case in cases.iter().filter(|case| case.later.is_none()) {
+    let is_run = |case: &&Case| case.later.is_none() && !(case.whole && pieces == Pieces::Bytes);
+    for case in cases.iter().filter(is_run) {
         let began = IoLoop::current().time();
         let stream = connect(address).await;
         for (n, part) in case.sent.iter().enumerate() {
             if n > 0 {
                 sleep(PAUSE).await;
             }
-            stream.write(part).await.expect("the server reads");
+            match pieces {
+                Pieces::Whole => stream.write(part).await.expect("the server reads"),
+                Pieces::Bytes => send_bytes(&stream, part).await,
+            }
+        }
+        if case.ends {
+            stream.shutdown_write().expect("the connection stands");
         }
         let answer = stream.read_until_close(1 << 24).await.expect("an end");
         let took = IoLoop::current().time() - began;
@@ -186,6 +210,19 @@ pub(super) async fn run(address: SocketAddr, cases: &[Case]) -> String {
         }
     }
     wrong
+}
+
+/// Lets the server look at each byte before the next one comes.
+async fn send_bytes(stream: &IoStream, bytes: &[u8]) {
+    for byte in bytes {
+        // A server that has refused what came before may have closed.
+        if stream.write(std::slice::from_ref(byte)).await.is_err() {
+            return;
+        }
+        for _ in 0..3 {
+            moment().await;
+        }
+    }
 }
 
 fn judge_end(case: &Case, took: Duration) -> Result<(), String> {

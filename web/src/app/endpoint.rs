@@ -60,9 +60,8 @@ async fn execute<H: RequestHandler>(
     if let Err(error) = &result
         && !ex.headers_sent()
     {
-        let status = error.status();
         ex.clear();
-        ex.set_status(status);
+        ex.begin_error(error);
         log_error(ex, error);
         result = match handler.call_write_error(ex, error).await {
             Err(second) if ex.headers_sent() => Err(second),

@@ -3,7 +3,7 @@
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, LOCATION, TRAILER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::clock::wall_clock;
+use super::clock::with_date;
 use super::exchange::{Exchange, Phase};
 use super::values::{IntoName, IntoValue};
 use crate::error::{Error, Result};
@@ -152,6 +152,14 @@ impl Exchange {
         self.written.extend_from_slice(data.as_ref());
     }
 
+    /// Adds a buffer to the answer's body; without a copy if it is the first.
+    pub(crate) fn write_owned(&mut self, data: Vec<u8>) {
+        match self.written.is_empty() && self.phase != Phase::Finished {
+            true => self.written = data,
+            false => self.write(data),
+        }
+    }
+
     /// Writes a value as JSON, with its content type: Tornado's `write` of a dict.
     ///
     /// # Errors
@@ -205,6 +213,9 @@ impl Exchange {
             }
             Phase::Open => self.encode_whole(),
             Phase::Streaming(framing) => {
+                if let Some(encoder) = self.encoder.take() {
+                    encoder.finish(&mut self.written);
+                }
                 if self.encode_written().is_err() {
                     return;
                 }
@@ -279,11 +290,19 @@ impl Exchange {
     /// Answers with an error's status and a page that says no more than its reason.
     pub fn write_error_page(&mut self, error: &Error) {
         self.clear();
-        self.set_status(error.status());
+        self.begin_error(error);
         let (code, reason) = (error.status().as_u16(), escape_html(error.reason()));
         self.write(format!(
             "<html><title>{code}: {reason}</title><body>{code}: {reason}</body></html>"
         ));
+    }
+
+    /// Sets what an error says of its answer's head.
+    pub(crate) fn begin_error(&mut self, error: &Error) {
+        self.set_status(error.status());
+        if self.phase == Phase::Open {
+            self.headers.extend_from_slice(error.headers());
+        }
     }
 
     /// Closes the connection after this answer.
@@ -295,6 +314,7 @@ impl Exchange {
 
     /// Encodes an answer that is there whole.
     fn encode_whole(&mut self) {
+        self.compress_whole();
         let framing = match (self.bodiless_framing(), *self.head.method() == Method::HEAD) {
             (Some(framing), _) => framing,
             // Its own handler of HEAD knows the length, or leaves it open.
@@ -303,6 +323,9 @@ impl Exchange {
                 .map_or(ResponseBody::None, ResponseBody::Length),
             (None, _) => ResponseBody::Length(self.written.len() as u64),
         };
+        if self.is_too_much_unread() {
+            self.keep_alive = false;
+        }
         self.encode_head(framing);
         if !self.has_no_body() {
             self.wire.out.borrow_mut().extend_from_slice(&self.written);
@@ -311,6 +334,7 @@ impl Exchange {
 
     /// Sends the head of an answer whose body comes bit by bit.
     fn begin_stream(&mut self) {
+        self.compress_stream();
         let framing = self.bodiless_framing().unwrap_or_else(|| {
             match (self.declared_length(), self.head.version()) {
                 (Some(length), _) => ResponseBody::Length(length),
@@ -322,7 +346,7 @@ impl Exchange {
         if let ResponseBody::Length(length) = framing {
             self.left = length;
         }
-        if framing == ResponseBody::UntilClose {
+        if framing == ResponseBody::UntilClose || self.is_unreadable() {
             self.keep_alive = false;
         }
         if framing == ResponseBody::Chunked && !self.after_body.is_empty() {
@@ -343,22 +367,23 @@ impl Exchange {
 
     fn encode_head(&mut self, framing: ResponseBody) {
         let has_type = self.headers.iter().any(|(name, _)| *name == CONTENT_TYPE);
-        if !has_type && framing != ResponseBody::None && !self.written.is_empty() {
+        if !has_type && !self.written.is_empty() && self.describes_a_body(framing) {
             self.headers.push((CONTENT_TYPE, HTML));
         }
-        if self.is_draining() || self.is_too_much_unread() {
+        if self.is_draining() {
             self.keep_alive = false;
         }
-        let date = self.date.get(wall_clock());
-        encode_response_head(
-            &mut self.wire.out.borrow_mut(),
-            self.head.version(),
-            self.status,
-            &self.headers,
-            framing,
-            self.keep_alive,
-            date,
-        );
+        with_date(|date| {
+            encode_response_head(
+                &mut self.wire.out.borrow_mut(),
+                self.head.version(),
+                self.status,
+                &self.headers,
+                framing,
+                self.keep_alive,
+                date,
+            );
+        });
     }
 
     /// Encodes the head of an answer after which the connection is no longer HTTP's.
@@ -371,19 +396,20 @@ impl Exchange {
     fn encode_written(&mut self) -> Result<()> {
         let is_head = *self.head.method() == Method::HEAD;
         let mut fits = Ok(());
+        if let Some(encoder) = &mut self.encoder {
+            encoder.encode(&mut self.written);
+        }
         match self.phase {
             Phase::Streaming(_) if is_head || self.has_no_body() => {}
             Phase::Streaming(ResponseBody::Chunked) => {
                 encode_chunk(&self.written, &mut self.wire.out.borrow_mut());
             }
-            Phase::Streaming(ResponseBody::UntilClose) => {
-                self.wire.out.borrow_mut().extend_from_slice(&self.written);
-            }
+            Phase::Streaming(ResponseBody::UntilClose) => self.move_written(),
             Phase::Streaming(ResponseBody::Length(length)) => {
                 match self.left.checked_sub(self.written.len() as u64) {
                     Some(left) => {
                         self.left = left;
-                        self.wire.out.borrow_mut().extend_from_slice(&self.written);
+                        self.move_written();
                     }
                     None => {
                         self.keep_alive = false;
@@ -399,9 +425,18 @@ impl Exchange {
         fits
     }
 
+    /// Moves what was written to the output as it is; without a copy if nothing is in front.
+    fn move_written(&mut self) {
+        let out = &mut *self.wire.out.borrow_mut();
+        match out.is_empty() {
+            true => std::mem::swap(out, &mut self.written),
+            false => out.extend_from_slice(&self.written),
+        }
+    }
+
     /// The framing of answers that have no body, whatever was asked and written: 204 and 304, a 205,
     /// which says so by its length (RFC 9110 §15.3.6), and the consent to a `CONNECT`.
-    fn bodiless_framing(&self) -> Option<ResponseBody> {
+    pub(super) fn bodiless_framing(&self) -> Option<ResponseBody> {
         match self.status {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Some(ResponseBody::None),
             StatusCode::RESET_CONTENT => Some(ResponseBody::Length(0)),
@@ -410,6 +445,12 @@ impl Exchange {
             }
             _ => None,
         }
+    }
+
+    /// True if there is a body, or would be to GET.
+    fn describes_a_body(&self, framing: ResponseBody) -> bool {
+        framing != ResponseBody::None
+            || *self.head.method() == Method::HEAD && self.bodiless_framing().is_none()
     }
 
     /// True if no body is sent: by the status, or to HEAD.
@@ -425,7 +466,7 @@ impl Exchange {
     }
 
     /// The length that the handler has set.
-    fn declared_length(&self) -> Option<u64> {
+    pub(super) fn declared_length(&self) -> Option<u64> {
         let (_, value) = self
             .headers
             .iter()

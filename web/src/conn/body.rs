@@ -1,6 +1,7 @@
 //! Reading a request's body: whole before its handler is called, or piece by piece by the handler.
 
 use std::future::{Future, poll_fn};
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
@@ -70,9 +71,10 @@ pub(super) fn give_back(buffer: &mut Vec<u8>) {
 pub(super) struct BodyReader {
     decoder: BodyDecoder,
     inflate: Option<Inflate>,
-    /// Bytes that came and are not decoded.
-    rest: Vec<u8>,
-    scratch: Vec<u8>,
+    /// What came last.
+    came: Vec<u8>,
+    /// How much of it is not decoded yet. Invariant: nothing, when there is a read.
+    rest: Range<usize>,
     /// Set by the first wait that lasts.
     timer: Option<Sleep>,
     time_left: Duration,
@@ -92,11 +94,13 @@ impl BodyReader {
             squall::moment().await;
         }
         let size = if self.reads > 1 { READ_MORE } else { READ };
-        self.scratch.resize(size, 0);
+        if self.came.len() < size {
+            self.came.resize(size, 0);
+        }
         let began = IoLoop::current().turn_time();
         let mut waits = false;
         let read = poll_fn(|cx| {
-            if let Poll::Ready(read) = stream.poll_read(cx, &mut self.scratch) {
+            if let Poll::Ready(read) = stream.poll_read(cx, &mut self.came) {
                 return Poll::Ready(Some(read));
             }
             let timer = self.timer.get_or_insert_with(|| squall::sleep(READ_FOR));
@@ -119,7 +123,7 @@ impl BodyReader {
             Some(Ok(0)) => Ok(false),
             Some(Ok(count)) => {
                 self.allowance.earn(count);
-                self.rest.extend_from_slice(&self.scratch[..count]);
+                self.rest = 0..count;
                 Ok(true)
             }
         }
@@ -128,14 +132,15 @@ impl BodyReader {
     /// Decodes what came. True once the body is complete.
     fn decode(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
         let Some(inflate) = &mut self.inflate else {
-            let (used, finished) = self.decoder.decode(&self.rest, out)?;
-            self.rest.drain(..used);
+            let (used, finished) = self.decoder.decode(&self.came[self.rest.clone()], out)?;
+            self.rest.start += used;
             return Ok(finished);
         };
         if inflate.wants_more() {
             let mut raw = Vec::new();
-            let (used, finished) = self.decoder.decode(&self.rest, &mut raw)?;
-            self.rest.drain(..used);
+            let rest = &self.came[self.rest.clone()];
+            let (used, finished) = self.decoder.decode(rest, &mut raw)?;
+            self.rest.start += used;
             inflate.feed(&raw, finished);
         }
         inflate.read(out)
@@ -185,8 +190,8 @@ impl Exchange {
             decoder,
             inflate,
             wants_continue: self.head.expect_continue() && rest.is_empty(),
-            rest,
-            scratch: Vec::new(),
+            rest: 0..rest.len(),
+            came: rest,
             timer: None,
             time_left: plan.timeout.unwrap_or(limits.body_timeout),
             allowance: Allowance::new(limits.body_stall, limits.min_body_rate),
@@ -253,7 +258,7 @@ impl Exchange {
     /// Puts what came behind the body back into the input.
     fn body_is_complete(&mut self) {
         if let Some(reader) = self.reader.take() {
-            self.input.append(&reader.rest);
+            self.input.append(&reader.came[reader.rest.clone()]);
             let trailers = reader.decoder.trailers();
             if !trailers.is_empty() {
                 self.trailers = Some(Box::new(trailers));
@@ -272,6 +277,13 @@ impl Exchange {
     /// True if some of the body has not been read.
     pub(super) fn has_unread_body(&self) -> bool {
         self.reader.is_some()
+    }
+
+    /// True if the connection cannot go on after an answer that begins now: its handler may still read
+    /// the rest, but a client that was not told to send it may send another request in its place.
+    pub(super) fn is_unreadable(&self) -> bool {
+        (self.reader.as_ref())
+            .is_some_and(|reader| reader.failed.is_some() || reader.wants_continue)
     }
 
     /// True if the connection cannot go on after this answer, as too much is unread.

@@ -90,13 +90,13 @@ impl<'a> Request<'a> {
     /// Returns the client's address: what a [trusted proxy](crate::TrustedProxies) says that it is, if
     /// the connection comes from one, and otherwise the connection's other end.
     pub fn remote_ip(&self) -> Option<IpAddr> {
-        let peer = self.ex.remote?.ip();
+        let peer = self.ex.remote.map(|remote| remote.ip());
         let told = self.proxies().and_then(|proxies| {
             // Several lines are one list.
             let forwarded = self.joined("x-forwarded-for");
             proxies.client(self.header_str("x-real-ip"), forwarded.as_deref())
         });
-        Some(told.unwrap_or(peer))
+        told.or(peer)
     }
 
     /// Returns `http` or `https`: what a [trusted proxy](crate::TrustedProxies) says, and otherwise
@@ -136,7 +136,7 @@ impl<'a> Request<'a> {
     /// The trusted proxies, if the connection comes from one.
     fn proxies(&self) -> Option<&'a TrustedProxies> {
         let proxies = self.ex.settings().trusted.as_ref()?;
-        proxies.contains(self.ex.remote?.ip()).then_some(proxies)
+        proxies.trusts(self.ex.remote).then_some(proxies)
     }
 
     /// All values of a header as one list.

@@ -9,27 +9,27 @@
 //!      closed          closed                    closed
 //! ```
 //!
-//! One timer a connection serves the limits of its idle time and of heads: it is moved, not set anew,
-//! and only runs when nothing has moved it for long.
+//! A connection that idles has no timer and no buffers: `idle` looks after its time, and what serves
+//! its requests is a [`worker`](super::worker), which it has as long as it is not idle.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::Instant;
+use std::task::{Context, Poll, Waker};
 
 use http::StatusCode;
 use squall::net::IoStream;
-use squall::{IoLoop, Sleep, yield_};
+use squall::{Panicked, Sleep, yield_};
 
 use super::Call;
 use super::body::{self, BodyError};
 use super::clock::after;
 use super::exchange::{Exchange, Phase, SEND_AT};
 use super::failure::{log_error, log_panic};
+use super::plan::BodyPlan;
 use super::shared::{Activity, Conn, Shared};
 use crate::error::Error;
-use crate::http::{BodyFraming, Limits, Parse, ParseError, parse_request};
+use crate::http::{BodyFraming, Limits, Parse, ParseError, ResponseBody, parse_request};
 #[cfg(feature = "http2")]
 use crate::http2;
 
@@ -37,9 +37,11 @@ use crate::http2;
 pub(super) const BATCH: u32 = 64;
 
 /// What follows a step of a connection.
-enum Next {
+pub(super) enum Next {
     /// The input is used up: wait without buffers.
     Idle,
+    /// There was no input after all: go on waiting.
+    Nothing,
     /// All is over.
     Close,
     /// The stream is somebody else's now.
@@ -50,73 +52,72 @@ enum Next {
 }
 
 /// Takes a connection off the server's list when its coroutine ends, however it does.
-struct Entered {
-    conn: Rc<Conn>,
-    shared: Rc<Shared>,
-}
+pub(super) struct Entered(pub(super) Rc<Conn>);
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.shared.leave(&self.conn);
+        self.0.shared.leave(&self.0);
     }
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. What it holds over its first yield is what one that idles costs.
 #[squall::coroutine(crate = squall)]
-pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
-    let entered = Entered { conn, shared };
-    let (conn, shared) = (&entered.conn, &entered.shared);
-    let idle = shared.settings.limits.idle_timeout;
+pub(super) fn serve_connection(entered: Entered) {
     #[cfg(feature = "http2")]
-    if conn.is_secure && http2::is_agreed(&conn.stream) {
-        conn.activity.set(Activity::Busy);
-        yield_!(Box::pin(http2::serve(conn, shared, Vec::new())));
-        return conn.stream.close();
+    if http2::is_agreed(&entered.0.stream) {
+        yield_!(Box::pin(http2::serve(entered.0.clone(), Vec::new())));
+        return entered.0.stream.close();
     }
-    let mut timer = squall::sleep_until(after(idle));
-    loop {
-        if !yield_!(wait_readable(&conn.stream, &mut timer)) {
-            break;
-        }
-        conn.activity.set(Activity::Busy);
-        let mut ex = shared.take_exchange(conn);
-        let next = yield_!(serve_input(conn, shared, &mut ex, &mut timer));
-        shared.give_back(ex);
+    while yield_!(Readable(&entered.0.stream)) {
+        let before = entered.0.activity.replace(Activity::Busy);
+        let mut worker = entered.0.shared.take_worker();
+        worker.begin(entered.0.clone());
+        let next = yield_!(poll_fn(|cx| worker.poll(cx)));
+        entered.0.shared.give_back(worker);
         match next {
             Next::Idle => {
-                conn.activity.set(Activity::Idle);
-                timer.reset(after(idle));
+                entered.0.activity.set(Activity::Idle);
+                entered.0.is_idle_now();
             }
+            Next::Nothing => entered.0.activity.set(before),
             Next::Close => break,
             Next::Leave => return,
             #[cfg(feature = "http2")]
             Next::Http2(read) => {
-                yield_!(Box::pin(http2::serve(conn, shared, read)));
+                yield_!(Box::pin(http2::serve(entered.0.clone(), read)));
                 break;
             }
         }
     }
-    conn.stream.close();
+    entered.0.stream.close();
 }
 
-/// Waits for bytes. False if none come in time, or the stream fails.
-async fn wait_readable(stream: &IoStream, timer: &mut Sleep) -> bool {
-    poll_fn(|cx| {
-        if let Poll::Ready(readable) = stream.poll_readable(cx) {
-            return Poll::Ready(readable.is_ok());
-        }
-        Pin::new(&mut *timer).poll(cx).map(|()| false)
-    })
-    .await
+/// Waits for bytes. False if the stream fails, or is closed since none came in time.
+struct Readable<'a>(&'a IoStream);
+
+impl Future for Readable<'_> {
+    type Output = bool;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        (self.0.poll_readable(cx)).map(|readable| readable.is_ok())
+    }
 }
 
 /// Serves the requests that come until the input is used up.
-async fn serve_input(conn: &Conn, shared: &Shared, ex: &mut Exchange, timer: &mut Sleep) -> Next {
+pub(super) async fn serve_input(
+    conn: Rc<Conn>,
+    mut exchange: Box<Exchange>,
+) -> (Next, Box<Exchange>) {
+    let next = serve_requests(&conn, &conn.shared, &mut exchange).await;
+    (next, exchange)
+}
+
+async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next {
     // Only the first head of a connection that woke up is read for; later the input decides.
     let mut may_read = true;
     let mut served = 0_u32;
     loop {
-        match read_head(&conn.stream, &shared.settings.limits, ex, timer, may_read).await {
+        match read_head(&conn.stream, &shared.settings.limits, ex, may_read).await {
             Head::Complete => {}
             Head::UsedUp => {
                 let sent = ex.send().await;
@@ -125,6 +126,7 @@ async fn serve_input(conn: &Conn, shared: &Shared, ex: &mut Exchange, timer: &mu
                     false => Next::Close,
                 };
             }
+            Head::Nothing => return Next::Nothing,
             Head::Closed => {
                 let _ = ex.send().await;
                 return Next::Close;
@@ -136,7 +138,7 @@ async fn serve_input(conn: &Conn, shared: &Shared, ex: &mut Exchange, timer: &mu
             Head::Refused(status) => return Box::pin(refuse(conn, shared, ex, status)).await,
         }
         may_read = false;
-        ex.started = Some(IoLoop::current().turn_time());
+        ex.started = Some(squall::turn_time());
         ex.keep_alive = ex.head.keep_alive();
         if ex.head.framing() != BodyFraming::None {
             // Where it has not come with the head this waits; in a box, so that connections that
@@ -180,12 +182,40 @@ enum Body {
 
 /// Asks how the body is to be taken, and prepares for that.
 fn begin_body(shared: &Shared, ex: &mut Exchange) -> Result<Body, BodyError> {
-    let plan = shared.handler.body_plan(ex);
+    let plan = body_plan(shared, ex)?;
     ex.begin_body(plan)?;
     Ok(match ex.has_unread_body() && !plan.streamed {
         true => Body::ToRead,
         false => Body::There,
     })
+}
+
+/// The handler's plan. A panic of it becomes a 500.
+fn body_plan(shared: &Shared, ex: &mut Exchange) -> Result<BodyPlan, BodyError> {
+    call(|| shared.handler.body_plan(ex)).map_err(|panic| {
+        log_panic(ex, &panic);
+        let why = "the plan for the body panicked";
+        BodyError::Refused(StatusCode::INTERNAL_SERVER_ERROR, why)
+    })
+}
+
+/// Tells the handler that the answer is complete; that it panics then is no reason not to send it.
+fn tell_finished(shared: &Shared, ex: &Exchange) {
+    if let Err(panic) = call(|| shared.handler.finished(ex)) {
+        log_panic(ex, &panic);
+    }
+}
+
+/// Calls a hook. Its panic ends what it is asked for, and not the connection's coroutine.
+fn call<T>(hook: impl FnOnce() -> T) -> Result<T, Panicked> {
+    let mut called = pin!(squall::catch_panic(async { hook() }));
+    match called
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(called) => called,
+        Poll::Pending => unreachable!("nothing in it waits"),
+    }
 }
 
 /// Sends the answer, and drops what its handler left unread. False if that is too much.
@@ -195,24 +225,41 @@ async fn drop_unread(ex: &mut Exchange) -> bool {
 
 /// Sends the last answer, and ends the connection.
 async fn end(conn: &Conn, ex: &mut Exchange) -> Next {
-    let is_whole = ex.phase == Phase::Finished;
     let has_more = ex.has_unread_body() || ex.input.len() > ex.used();
+    // A client that has not asked for the end may be sending a next request.
+    let may_send = ex.head.keep_alive() && !ex.wire.ended.get();
     let sent = ex.send().await;
-    if ex.is_secure && sent.is_ok() && is_whole {
+    if ex.is_secure && sent.is_ok() && ex.phase == Phase::Finished {
         // Without the end of TLS a body that ends with the connection would look cut.
         let limit = ex.settings().limits.write_timeout;
         let _ = squall::with_timeout(limit, conn.stream.finish_writing()).await;
     }
-    if sent.is_ok() && is_whole && has_more {
-        body::linger(&conn.stream).await;
+    match ex.phase {
+        Phase::Finished if sent.is_ok() && (has_more || may_send) => linger(conn).await,
+        // Its end would say that it is whole.
+        Phase::Streaming(ResponseBody::UntilClose) => conn.stream.reset(),
+        _ => {}
     }
     Next::Close
+}
+
+async fn linger(conn: &Conn) {
+    conn.activity.set(Activity::Ending);
+    body::linger(&conn.stream).await;
+}
+
+enum Read {
+    Done(squall::Result<usize>),
+    Nothing,
+    TimeUp,
 }
 
 enum Head {
     Complete,
     /// There is no input, and none of a next request.
     UsedUp,
+    /// The stream seemed to have something, and has not.
+    Nothing,
     /// The client has gone, or time is up.
     Closed,
     Refused(StatusCode),
@@ -223,11 +270,10 @@ async fn read_head(
     stream: &IoStream,
     limits: &Limits,
     ex: &mut Exchange,
-    timer: &mut Sleep,
     mut may_read: bool,
 ) -> Head {
     let mut scanned = 0;
-    let mut deadline: Option<Instant> = None;
+    let mut timer: Option<Sleep> = None;
     loop {
         if !ex.input.is_empty() {
             match parse_request(ex.input.filled(), scanned, limits, &mut ex.head) {
@@ -244,11 +290,7 @@ async fn read_head(
                 return Head::Closed;
             }
             may_read = true;
-            if deadline.is_none() {
-                let at = after(limits.header_timeout);
-                timer.reset(at);
-                deadline = Some(at);
-            }
+            timer.get_or_insert_with(|| squall::sleep_until(after(limits.header_timeout)));
         }
         if !may_read {
             return Head::UsedUp;
@@ -259,19 +301,23 @@ async fn read_head(
         let room = ex.input.room(limits.max_head_bytes + 1024);
         let read = poll_fn(|cx| {
             if let Poll::Ready(read) = stream.poll_read(cx, room) {
-                return Poll::Ready(Some(read));
+                return Poll::Ready(Read::Done(read));
             }
-            Pin::new(&mut *timer).poll(cx).map(|()| None)
+            match &mut timer {
+                Some(timer) => Pin::new(timer).poll(cx).map(|()| Read::TimeUp),
+                // It is not for this that buffers are held.
+                None => Poll::Ready(Read::Nothing),
+            }
         })
         .await;
         match read {
-            Some(Ok(0) | Err(_)) => return Head::Closed,
-            Some(Ok(count)) => ex.input.add(count),
-            None if deadline.is_some() => {
+            Read::Done(Ok(0) | Err(_)) => return Head::Closed,
+            Read::Done(Ok(count)) => ex.input.add(count),
+            Read::Nothing => return Head::Nothing,
+            Read::TimeUp => {
                 ex.head.clear();
                 return Head::Refused(StatusCode::REQUEST_TIMEOUT);
             }
-            None => return Head::Closed,
         }
     }
 }
@@ -319,7 +365,7 @@ async fn respond(conn: &Conn, shared: &Shared, ex: &mut Exchange) {
         None => ex.finish(),
     }
     ex.take_read_ahead();
-    shared.handler.finished(ex);
+    tell_finished(shared, ex);
 }
 
 /// Answers a request whose body cannot be read, and ends the connection.
@@ -336,9 +382,9 @@ async fn refuse(conn: &Conn, shared: &Shared, ex: &mut Exchange, status: StatusC
     ex.keep_alive = false;
     ex.write_error_page(&Error::status_only(status));
     ex.finish();
-    shared.handler.finished(ex);
+    tell_finished(shared, ex);
     if ex.send().await.is_ok() {
-        body::linger(&conn.stream).await;
+        linger(conn).await;
     }
     Next::Close
 }

@@ -1,6 +1,6 @@
 //! Proxies whose word is taken for who the client is: Tornado's `xheaders` and `trusted_downstream`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::error::{Error, Result};
 use http::StatusCode;
@@ -24,6 +24,8 @@ use http::StatusCode;
 #[derive(Clone, Debug)]
 pub struct TrustedProxies {
     networks: Vec<Network>,
+    /// True if those are trusted that have no address.
+    unix: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -33,16 +35,29 @@ struct Network {
 }
 
 impl TrustedProxies {
-    /// Trusts these addresses, and networks as `10.0.0.0/8`.
+    /// Trusts these addresses, and networks as `10.0.0.0/8`; `unix` stands for all that connect by a Unix
+    /// socket.
     ///
     /// # Errors
     ///
     /// If one is neither an address nor a network; the message names it.
     pub fn new<T: AsRef<str>>(networks: impl IntoIterator<Item = T>) -> Result<TrustedProxies> {
-        let networks = networks.into_iter().map(|text| network(text.as_ref()));
-        Ok(TrustedProxies {
-            networks: networks.collect::<Result<_>>()?,
-        })
+        let mut proxies = TrustedProxies {
+            networks: Vec::new(),
+            unix: false,
+        };
+        for text in networks {
+            match text.as_ref() {
+                "unix" => proxies.unix = true,
+                text => proxies.networks.push(network(text)?),
+            }
+        }
+        Ok(proxies)
+    }
+
+    /// True if the connection's other end is one of theirs; a Unix socket has no address.
+    pub(super) fn trusts(&self, remote: Option<SocketAddr>) -> bool {
+        remote.map_or(self.unix, |remote| self.contains(remote.ip()))
     }
 
     /// True if the address is one of theirs. An IPv4 address in IPv6's clothes is the IPv4 address.

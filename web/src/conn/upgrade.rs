@@ -54,19 +54,21 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// 426 if the client has not asked for an upgrade to this protocol, 500 if the answer has begun;
-    /// if the client has gone.
+    /// 426 if the client has not asked for an upgrade to this protocol, 500 if the answer has begun or
+    /// some of the request's body is unread; if the client has gone.
     pub async fn upgrade(&mut self, protocol: &str) -> Result<Detached> {
         if self.phase != Phase::Open {
             let message = "cannot upgrade after the headers were sent";
             return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, message));
         }
-        if !self.is_offered(protocol) {
-            self.set_header(UPGRADE, protocol)?;
-            let message = format!("the client has not asked for an upgrade to {protocol:?}");
-            return Err(Error::new(StatusCode::UPGRADE_REQUIRED, message));
-        }
+        let offered = self.is_offered(protocol);
         let protocol: HeaderValue = protocol.into_value()?;
+        if !offered {
+            let message = format!("the client has not asked for an upgrade to {protocol:?}");
+            let error = Error::new(StatusCode::UPGRADE_REQUIRED, message);
+            return Err(error.with_header(UPGRADE, protocol));
+        }
+        self.free_stream()?;
         self.headers
             .retain(|(name, _)| *name != UPGRADE && *name != CONNECTION);
         self.headers.push((UPGRADE, protocol));
@@ -86,13 +88,7 @@ impl Exchange {
     ///
     /// If the client has gone, or some of the request's body is unread.
     pub async fn detach(&mut self) -> Result<Detached> {
-        let stream = self.stream.clone();
-        let stream = stream.filter(|_| !self.detached && !self.has_unread_body());
-        let Some(stream) = stream else {
-            let message =
-                "the stream cannot be taken: it is somebody else's, or has to be read first";
-            return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, message));
-        };
+        let stream = self.free_stream()?;
         self.wire.may_read_ahead.set(false);
         self.send().await?;
         self.take_read_ahead();
@@ -103,6 +99,19 @@ impl Exchange {
         self.detached = true;
         self.stream = None;
         Ok(Detached { stream, read })
+    }
+
+    /// The stream, if it can be taken.
+    fn free_stream(&self) -> Result<Rc<IoStream>> {
+        let stream = self.stream.clone().filter(|_| !self.detached);
+        let message = match stream {
+            None => "the stream cannot be taken: it is somebody else's",
+            Some(_) if self.has_unread_body() => {
+                "the stream cannot be taken: the request's body has to be read first"
+            }
+            Some(stream) => return Ok(stream),
+        };
+        Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, message))
     }
 
     fn is_offered(&self, protocol: &str) -> bool {

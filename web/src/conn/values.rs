@@ -41,8 +41,34 @@ impl IntoValue for HeaderValue {
 }
 
 impl IntoValue for &str {
+    #[inline]
     fn into_value(self) -> Result<HeaderValue, http::Error> {
-        Ok(HeaderValue::try_from(self)?)
+        match common_value(self) {
+            Some(value) => Ok(value),
+            None => Ok(HeaderValue::try_from(self)?),
+        }
+    }
+}
+
+/// The values that most answers have are not copied to the heap each time.
+#[inline]
+fn common_value(text: &str) -> Option<HeaderValue> {
+    macro_rules! one_of {
+        ($($common:literal)*) => {
+            match text {
+                $($common => Some(const { HeaderValue::from_static($common) }),)*
+                _ => None,
+            }
+        };
+    }
+    one_of! {
+        "text/html; charset=utf-8"
+        "text/plain"
+        "text/plain; charset=utf-8"
+        "application/json"
+        "application/octet-stream"
+        "no-cache"
+        "no-store"
     }
 }
 

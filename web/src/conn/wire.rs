@@ -15,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use squall::net::IoStream;
-use squall::{IoLoop, Sleep};
+use squall::{Sleep, turn_time};
 
 use crate::http::{Allowance, Limits};
 
@@ -59,7 +59,7 @@ impl Stall {
 
     fn sent(&mut self, bytes: usize) {
         if let Some(since) = self.since.take() {
-            let now = IoLoop::current().turn_time();
+            let now = turn_time();
             self.allowance.spend(now.saturating_duration_since(since));
         }
         self.allowance.earn(bytes);
@@ -67,7 +67,7 @@ impl Stall {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.since.is_none() {
-            let now = IoLoop::current().turn_time();
+            let now = turn_time();
             self.since = Some(now);
             self.timer.reset(super::clock::after(self.allowance.left()));
         }
@@ -100,7 +100,8 @@ impl Wire {
                 }
                 Poll::Ready(Err(error)) => {
                     drop(out);
-                    return Poll::Ready(self.give_up(stream, error));
+                    stream.close();
+                    return Poll::Ready(self.give_up(error));
                 }
                 Poll::Pending => {
                     let mut stall = self.stall.borrow_mut();
@@ -109,18 +110,19 @@ impl Wire {
                         return Poll::Pending;
                     }
                     drop(out);
+                    // The system would keep what it has for a client that may never take it.
+                    stream.reset();
                     let error = stalled(limits.write_timeout).into();
-                    return Poll::Ready(self.give_up(stream, error));
+                    return Poll::Ready(self.give_up(error));
                 }
             }
         }
     }
 
     /// What follows would have a gap in front, so nothing does.
-    fn give_up(&self, stream: &IoStream, error: squall::Error) -> squall::Result<()> {
+    fn give_up(&self, error: squall::Error) -> squall::Result<()> {
         self.out.borrow_mut().clear();
         self.sent.set(0);
-        stream.close();
         self.note_gone();
         Err(error)
     }

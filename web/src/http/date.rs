@@ -27,7 +27,7 @@ pub struct DateCache {
 
 impl DateCache {
     /// Creates a cache that shows the beginning of 1970.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         DateCache {
             second: 0,
             text: *b"Thu, 01 Jan 1970 00:00:00 GMT",
@@ -38,6 +38,12 @@ impl DateCache {
     ///
     /// A time before 1970 or after 9999 is shown as the nearest date within.
     pub fn get(&mut self, now: SystemTime) -> &[u8; 29] {
+        self.set(now);
+        &self.text
+    }
+
+    /// Formats `now`, if the second changed.
+    pub(crate) fn set(&mut self, now: SystemTime) {
         let since = now.duration_since(SystemTime::UNIX_EPOCH);
         let second = since.map_or(0, |since| since.as_secs()).min(LAST_SECOND);
         if second != self.second {
@@ -46,6 +52,10 @@ impl DateCache {
             let written = write!(&mut self.text[..], "{}", HttpDate::from(time));
             debug_assert!(written.is_ok(), "a date of four-digit year has 29 bytes");
         }
+    }
+
+    /// Returns the text of the time that was formatted last.
+    pub(crate) fn text(&self) -> &[u8; 29] {
         &self.text
     }
 }

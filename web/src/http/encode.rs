@@ -67,25 +67,27 @@ pub fn encode_response_head(
     encode_status_line(out, status);
     let mut server = true;
     let mut dated = true;
+    let mut upgrades = false;
     for (name, value) in headers {
         match own_field(name) {
             Some(Own::Framing) => continue,
             Some(Own::Connection) if status != StatusCode::SWITCHING_PROTOCOLS => continue,
             Some(Own::Server) => server = false,
             Some(Own::Date) => dated = false,
+            Some(Own::Upgrade) => upgrades = true,
             Some(Own::Connection) | None => {}
         }
         encode_field(out, name.as_str(), value.as_bytes());
     }
-    if server {
-        out.extend_from_slice(b"Server: squall\r\n");
-    }
-    if dated {
-        encode_date(out, date);
+    match (server, dated) {
+        (true, true) => encode_server_and_date(out, date),
+        (true, false) => out.extend_from_slice(SERVER),
+        (false, true) => encode_date(out, date),
+        (false, false) => {}
     }
     if !status.is_informational() {
         let keep_alive = keep_alive && body != ResponseBody::UntilClose;
-        encode_connection(out, version, keep_alive);
+        encode_connection(out, version, keep_alive, upgrades);
     }
     encode_response_framing(out, body);
 }
@@ -133,7 +135,10 @@ pub fn encode_request_head(
         }
     }
     match body {
-        BodyFraming::Length(length) => encode_length(out, length),
+        BodyFraming::Length(length) => {
+            encode_last_length(out, length);
+            return Ok(());
+        }
         BodyFraming::Chunked => out.extend_from_slice(CHUNKED),
         BodyFraming::None | BodyFraming::UntilClose => {}
     }
@@ -164,6 +169,8 @@ impl error::Error for EncodeError {}
 /// Room for what we write ourselves.
 const HEAD_GUESS: usize = 192;
 
+const SERVER: &[u8] = b"Server: squall\r\n";
+
 const CHUNKED: &[u8] = b"Transfer-Encoding: chunked\r\n";
 
 /// Fields that the codec has a word in.
@@ -173,6 +180,7 @@ enum Own {
     Connection,
     Server,
     Date,
+    Upgrade,
 }
 
 /// Looks at the length first, as most fields are none of ours.
@@ -182,6 +190,7 @@ fn own_field(name: &HeaderName) -> Option<Own> {
         "connection" => Some(Own::Connection),
         "server" => Some(Own::Server),
         "date" => Some(Own::Date),
+        "upgrade" => Some(Own::Upgrade),
         _ => None,
     }
 }
@@ -227,15 +236,27 @@ fn encode_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Both in one piece, since nearly every answer has them.
+fn encode_server_and_date(out: &mut Vec<u8>, date: &[u8; 29]) {
+    let mut lines = *b"Server: squall\r\nDate: 01234567890123456789012345678\r\n";
+    lines[22..51].copy_from_slice(date);
+    out.extend_from_slice(&lines);
+}
+
 fn encode_date(out: &mut Vec<u8>, date: &[u8; 29]) {
     let mut line = *b"Date: 01234567890123456789012345678\r\n";
     line[6..35].copy_from_slice(date);
     out.extend_from_slice(&line);
 }
 
-/// Writes only what differs from the version's default (RFC 9112 §9.3).
-fn encode_connection(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
+/// Writes only what differs from the version's default (RFC 9112 §9.3), and that an `Upgrade` is for the
+/// next hop only (RFC 9110 §7.8).
+fn encode_connection(out: &mut Vec<u8>, version: Version, keep_alive: bool, upgrades: bool) {
     match (version, keep_alive) {
+        (Version::Http11, false) if upgrades => {
+            out.extend_from_slice(b"Connection: close, Upgrade\r\n");
+        }
+        (Version::Http11, true) if upgrades => out.extend_from_slice(b"Connection: Upgrade\r\n"),
         (Version::Http11, false) => out.extend_from_slice(b"Connection: close\r\n"),
         (Version::Http10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
         (Version::Http11, true) | (Version::Http10, false) => {}
@@ -244,29 +265,32 @@ fn encode_connection(out: &mut Vec<u8>, version: Version, keep_alive: bool) {
 
 fn encode_response_framing(out: &mut Vec<u8>, body: ResponseBody) {
     match body {
-        ResponseBody::Length(length) => encode_length(out, length),
+        ResponseBody::Length(length) => return encode_last_length(out, length),
         ResponseBody::Chunked => out.extend_from_slice(CHUNKED),
         ResponseBody::UntilClose | ResponseBody::None => {}
     }
     out.extend_from_slice(b"\r\n");
 }
 
-/// Writes `Content-Length`, digits from the last to the first.
-fn encode_length(out: &mut Vec<u8>, length: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
+/// Writes `Content-Length` and the blank line in one piece: digits from the last to the first, and the
+/// name in front of them.
+fn encode_last_length(out: &mut Vec<u8>, length: u64) {
+    const NAME: &[u8; 16] = b"Content-Length: ";
+    const DIGITS: usize = 20;
+    let mut line = [0; NAME.len() + DIGITS + 4];
+    line[NAME.len() + DIGITS..].copy_from_slice(b"\r\n\r\n");
+    let mut at = NAME.len() + DIGITS;
     let mut rest = length;
     loop {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+        line[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    out.extend_from_slice(b"Content-Length: ");
-    out.extend_from_slice(&digits[at..]);
-    out.extend_from_slice(b"\r\n");
+    line[at - NAME.len()..at].copy_from_slice(NAME);
+    out.extend_from_slice(&line[at - NAME.len()..]);
 }
 
 #[cfg(test)]

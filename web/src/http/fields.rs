@@ -4,7 +4,7 @@
 //! still overrule are only collected; they are judged after the last field.
 
 use super::framing::FramingFields;
-use super::head::{Span, Version};
+use super::head::{FieldSpan, Span, Version};
 use super::host::is_authority;
 use super::parse::ParseError;
 
@@ -30,21 +30,24 @@ impl FieldFacts {
     pub(super) fn see_request_field(
         &mut self,
         buf: &[u8],
-        name: &str,
-        value: &[u8],
+        field: FieldSpan,
     ) -> Result<(), ParseError> {
+        match field.name.len() {
+            4 | 6 | 7 | 10 | 14 | 17 => {}
+            _ => return Ok(()),
+        }
+        let (name, value) = (field.name.bytes(buf), field.value.bytes(buf));
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => self.see_host(buf, value),
-            6 if name.eq_ignore_ascii_case("expect") => {
+            4 if name.eq_ignore_ascii_case(b"host") => self.see_host(field.value, value),
+            6 if name.eq_ignore_ascii_case(b"expect") => {
                 self.expect_continue |= value.eq_ignore_ascii_case(b"100-continue");
                 Ok(())
             }
-            7 if name.eq_ignore_ascii_case("upgrade") => {
+            7 if name.eq_ignore_ascii_case(b"upgrade") => {
                 self.has_upgrade = true;
                 Ok(())
             }
-            10 | 14 | 17 => self.see_shared_field(name, value, true),
-            _ => Ok(()),
+            _ => self.see_shared_field(name, value, true),
         }
     }
 
@@ -53,19 +56,19 @@ impl FieldFacts {
     /// Where `has_body` is false, the length fields are not even looked at.
     pub(super) fn see_shared_field(
         &mut self,
-        name: &str,
+        name: &[u8],
         value: &[u8],
         has_body: bool,
     ) -> Result<(), ParseError> {
         match name.len() {
-            10 if name.eq_ignore_ascii_case("connection") => {
+            10 if name.eq_ignore_ascii_case(b"connection") => {
                 self.see_connection(value);
                 Ok(())
             }
-            14 if has_body && name.eq_ignore_ascii_case("content-length") => {
+            14 if has_body && name.eq_ignore_ascii_case(b"content-length") => {
                 self.framing.content_length(value)
             }
-            17 if has_body && name.eq_ignore_ascii_case("transfer-encoding") => {
+            17 if has_body && name.eq_ignore_ascii_case(b"transfer-encoding") => {
                 self.framing.transfer_encoding(value)
             }
             _ => Ok(()),
@@ -78,14 +81,14 @@ impl FieldFacts {
         !self.wants_close && (default || self.wants_keep_alive)
     }
 
-    fn see_host(&mut self, buf: &[u8], value: &[u8]) -> Result<(), ParseError> {
+    fn see_host(&mut self, at: Span, value: &[u8]) -> Result<(), ParseError> {
         if self.host.is_some() {
             return Err(ParseError::BadRequest("more than one Host"));
         }
         if !value.is_empty() && !is_authority(value) {
             return Err(ParseError::BadRequest("malformed Host"));
         }
-        self.host = Some(Span::within(buf, value));
+        self.host = Some(at);
         Ok(())
     }
 

@@ -109,8 +109,13 @@ impl RequestHead {
     /// `*` for `OPTIONS *`; `/` if an absolute target has none; empty for
     /// `CONNECT`, whose target is an authority.
     pub fn path<'b>(&self, buf: &'b [u8]) -> &'b str {
-        match self.target.path.text(buf) {
-            "" if self.method != Method::CONNECT => "/",
+        std::str::from_utf8(self.path_bytes(buf)).unwrap_or_default()
+    }
+
+    /// Returns the path as bytes, which are not looked at again as text's have to be.
+    pub(crate) fn path_bytes<'b>(&self, buf: &'b [u8]) -> &'b [u8] {
+        match self.target.path.bytes(buf) {
+            b"" if self.method != Method::CONNECT => b"/",
             path => path,
         }
     }
@@ -158,7 +163,7 @@ impl RequestHead {
     }
 }
 
-/// Adds a field that httparse accepted; the `http` crate accepts all of those.
+/// Adds a field that `reader` accepted; the `http` crate accepts all of those.
 pub(super) fn append_field(map: &mut HeaderMap, name: &[u8], value: &[u8]) {
     let name = HeaderName::from_bytes(name);
     let value = HeaderValue::from_bytes(value);
@@ -177,15 +182,6 @@ pub enum Version {
     /// `HTTP/1.1`.
     #[default]
     Http11,
-}
-
-impl Version {
-    pub(super) fn from_minor(minor: Option<u8>) -> Self {
-        match minor {
-            Some(0) => Version::Http10,
-            _ => Version::Http11,
-        }
-    }
 }
 
 impl fmt::Display for Version {
@@ -213,23 +209,17 @@ impl Span {
         }
     }
 
-    /// Finds where in `buf` the slice `part` lies, given that it is a part of it.
-    pub(super) fn within(buf: &[u8], part: &[u8]) -> Self {
-        let start = (part.as_ptr() as usize).wrapping_sub(buf.as_ptr() as usize);
-        Span::new(start, start.wrapping_add(part.len()))
-    }
-
     /// Returns the part of this span from `start` to `end`, counted within it.
     pub(super) fn part(self, start: usize, end: usize) -> Self {
         let base = self.start as usize;
         Span::new(base + start, base + end)
     }
 
-    fn len(self) -> usize {
+    pub(super) fn len(self) -> usize {
         self.end.saturating_sub(self.start) as usize
     }
 
-    fn bytes(self, buf: &[u8]) -> &[u8] {
+    pub(super) fn bytes(self, buf: &[u8]) -> &[u8] {
         buf.get(self.start as usize..self.end as usize)
             .unwrap_or_default()
     }

@@ -1,24 +1,25 @@
 //! From bytes to a [`RequestHead`].
 //!
 //! [`parse_request`] is called whenever bytes arrived, with all bytes since the
-//! end of the last message. It looks for the blank line (see `scan`), and once
-//! that is there it parses the head in one go: httparse splits it into fields,
-//! and a single pass over these finds the framing and the rest of what a server
-//! must know. Afterwards the body begins at [`RequestHead::len`].
+//! end of the last message. Nearly every head comes whole and is right, and then
+//! it is read in one pass, in which each field tells what it says about framing
+//! and connection. What is left is not whole or not right: the blank line is
+//! looked for (see `scan`), and only when it is there is the head read again.
+//! Afterwards the body begins at [`RequestHead::len`].
 //!
 //! Refused here, beyond what the grammar of RFC 9112 forbids: bare line feeds,
 //! folded lines, a `#` or a byte outside visible ASCII in the target, more than
 //! one `Host` in any version.
 
-use std::mem::MaybeUninit;
 use std::{error, fmt};
 
 use http::{Method, StatusCode};
 
 use super::fields::FieldFacts;
-use super::head::{FieldSpan, RequestHead, Span, Target, Version};
+use super::head::{Facts, RequestHead, Span, Target, Version};
 use super::host::is_authority;
 use super::limits::Limits;
+use super::reader::Reader;
 use super::scan::find_head_end;
 
 /// What [`parse_request`] made of the bytes.
@@ -63,35 +64,21 @@ pub fn parse_request(
     head: &mut RequestHead,
 ) -> Result<Parse, ParseError> {
     let start = if buf.starts_with(b"\r\n") { 2 } else { 0 };
-    let Some(end) = find_head_end(buf, start, scanned, limits)? else {
-        check_first_byte(&buf[start..])?;
-        return Ok(Parse::NeedMore);
-    };
-    head.clear();
-    // Nearly no request has more fields, so nearly none allocates for this.
-    // Uninitialised slots cost nothing.
-    let mut slots = [const { MaybeUninit::uninit() }; STACK_FIELDS];
-    let allowed = limits.max_headers.min(STACK_FIELDS);
-    let parsed = parse_head(&buf[..end], start, &mut slots[..allowed], head);
-    if parsed == Err(ParseError::TooManyHeaders) && limits.max_headers > allowed {
-        let mut slots = Vec::new();
-        slots.resize_with(limits.max_headers.min(end), MaybeUninit::uninit);
-        head.clear();
-        parse_head(&buf[..end], start, &mut slots, head)?;
+    let largest = limits.max_head_bytes.min(u32::MAX as usize);
+    if scanned == 0 && read_head(buf, start, limits, head).is_ok() && head.len <= largest {
         return Ok(Parse::Complete);
     }
-    if parsed == Err(ParseError::UnsupportedVersion)
-        && let Some(at) = minor_version(&buf[start..end])
-    {
-        let mut like_1_1 = buf[..end].to_vec();
-        like_1_1[start + at] = b'1';
-        return parse_request(&like_1_1, 0, limits, head);
-    }
-    parsed.map(|()| Parse::Complete)
+    let end = match find_head_end(buf, start, scanned, limits) {
+        Ok(Some(end)) => end,
+        sought => {
+            // First, as it is known first: all reasons are the same however much came at once.
+            check_first_byte(&buf[start..])?;
+            return sought.map(|_| Parse::NeedMore);
+        }
+    };
+    read_head(&buf[..end], start, limits, head)?;
+    Ok(Parse::Complete)
 }
-
-/// Fields for which there is room on the stack.
-pub(super) const STACK_FIELDS: usize = 100;
 
 /// Why a head was refused; each variant is another status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,19 +110,6 @@ impl ParseError {
             ParseError::UnsupportedCoding => StatusCode::NOT_IMPLEMENTED,
         }
     }
-
-    /// Translates httparse's kinds, of which most mean the same to a caller.
-    pub(super) fn from_httparse(error: httparse::Error) -> Self {
-        ParseError::BadRequest(match error {
-            httparse::Error::HeaderName => "malformed header name",
-            httparse::Error::HeaderValue => "malformed header value",
-            httparse::Error::NewLine => "malformed line end",
-            httparse::Error::Status => "malformed status",
-            httparse::Error::Token => "malformed first line",
-            httparse::Error::Version => "malformed version",
-            httparse::Error::TooManyHeaders => return ParseError::TooManyHeaders,
-        })
-    }
 }
 
 impl fmt::Display for ParseError {
@@ -163,85 +137,103 @@ fn check_first_byte(line: &[u8]) -> Result<(), ParseError> {
     }
 }
 
-/// Parses a whole head, whose last line is known to be the blank one.
-fn parse_head<'b>(
-    buf: &'b [u8],
-    start: usize,
-    slots: &mut [MaybeUninit<httparse::Header<'b>>],
-    head: &mut RequestHead,
-) -> Result<(), ParseError> {
-    let mut request = httparse::Request::new(&mut []);
-    let complete = request
-        .parse_with_uninit_headers(&buf[start..], slots)
-        .map_err(|error| refine(error, &buf[start..]))?;
-    if complete != httparse::Status::Complete(buf.len() - start) {
-        return Err(ParseError::BadRequest("malformed line end"));
-    }
-    let (Some(method), Some(target)) = (request.method, request.path) else {
-        return Err(ParseError::BadRequest("malformed first line"));
-    };
-    head.method = Method::from_bytes(method.as_bytes())
-        .map_err(|_| ParseError::BadRequest("malformed method"))?;
-    head.version = Version::from_minor(request.version);
-    let at = Span::within(buf, target.as_bytes());
-    head.target = parse_target(&head.method, target.as_bytes(), at)?;
-    parse_fields(buf, request.headers, head)?;
-    head.len = buf.len();
-    Ok(())
-}
-
-fn parse_fields(
+/// Reads a head. One that is not whole is an error as well.
+fn read_head(
     buf: &[u8],
-    fields: &[httparse::Header<'_>],
+    start: usize,
+    limits: &Limits,
     head: &mut RequestHead,
 ) -> Result<(), ParseError> {
+    head.fields.clear();
+    let mut reader = Reader::new(buf, start);
+    head.method = read_method(&mut reader)?;
+    head.target = read_target(&mut reader, &head.method)?;
+    head.version = read_version(&mut reader)?;
+    reader.line_end()?;
     let mut seen = FieldFacts::default();
-    for field in fields {
-        seen.see_request_field(buf, field.name, field.value)?;
-        head.fields.push(FieldSpan {
-            name: Span::within(buf, field.name.as_bytes()),
-            value: Span::within(buf, field.value),
-        });
+    while let Some(field) = reader.field()? {
+        if head.fields.len() == limits.max_headers {
+            return Err(ParseError::TooManyHeaders);
+        }
+        seen.see_request_field(buf, field)?;
+        head.fields.push(field);
     }
     let modern = head.version == Version::Http11;
     if modern && seen.host.is_none() {
         return Err(ParseError::BadRequest("missing Host"));
     }
-    let facts = &mut head.facts;
-    facts.framing = seen.framing.of_request(head.version)?;
-    facts.keep_alive = seen.keep_alive(head.version);
-    facts.expect_continue = modern && seen.expect_continue;
-    facts.upgrade = modern && seen.has_upgrade && seen.wants_upgrade;
-    facts.host = seen.host;
+    head.facts = Facts {
+        framing: seen.framing.of_request(head.version)?,
+        keep_alive: seen.keep_alive(head.version),
+        expect_continue: modern && seen.expect_continue,
+        upgrade: modern && seen.has_upgrade && seen.wants_upgrade,
+        host: seen.host,
+    };
+    head.len = reader.at();
     Ok(())
 }
 
-/// Tells a version that we do not speak from a line that is no request.
-fn refine(error: httparse::Error, head: &[u8]) -> ParseError {
-    if error == httparse::Error::Version && names_a_version(head) {
-        return ParseError::UnsupportedVersion;
-    }
-    ParseError::from_httparse(error)
-}
-
-/// Where the minor version stands of a request that is of HTTP/1, but later than 1.1: it means the same
-/// as in 1.1 (RFC 9110 §2.5).
-fn minor_version(head: &[u8]) -> Option<usize> {
-    let line_end = head.iter().position(|byte| *byte == b'\r')?;
-    let is_later = matches!(&head[..line_end], [.., b'1', b'.', b'2'..=b'9']);
-    is_later.then(|| line_end - 1)
-}
-
-/// Looks whether the first line is three words, the last like `HTTP/2.0`.
-fn names_a_version(head: &[u8]) -> bool {
-    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ').skip(2);
-    let (Some(version), None) = (words.next(), words.next()) else {
-        return false;
+/// Reads the method and the blank behind it.
+fn read_method(reader: &mut Reader<'_>) -> Result<Method, ParseError> {
+    let (method, len) = match reader.rest() {
+        [b'G', b'E', b'T', b' ', ..] => (Method::GET, 4),
+        [b'P', b'O', b'S', b'T', b' ', ..] => (Method::POST, 5),
+        _ => {
+            let method = Method::from_bytes(reader.token()).map_err(|_| FIRST_LINE)?;
+            return match reader.literal(b" ") {
+                true => Ok(method),
+                false => Err(FIRST_LINE),
+            };
+        }
     };
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-        if major.is_ascii_digit() && minor.is_ascii_digit())
+    reader.skip(len);
+    Ok(method)
 }
+
+/// Reads the target and the blank behind it.
+fn read_target(reader: &mut Reader<'_>, method: &Method) -> Result<Target, ParseError> {
+    let (rest, start) = (reader.rest(), reader.at());
+    if let [b'/', path @ ..] = rest
+        && *method != Method::CONNECT
+    {
+        let len = 1 + path_len(path);
+        if rest.get(len) == Some(&b' ') {
+            // What most targets are: a path that is right, and no query.
+            let at = Span::new(start, start + len);
+            reader.skip(len + 1);
+            return Ok(Target {
+                whole: at,
+                path: at,
+                ..Target::default()
+            });
+        }
+    }
+    let end = rest.iter().position(|byte| *byte <= b' ');
+    let target = &rest[..end.ok_or(FIRST_LINE)?];
+    reader.skip(target.len());
+    if target.is_empty() || !reader.literal(b" ") {
+        return Err(FIRST_LINE);
+    }
+    parse_target(method, target, Span::new(start, start + target.len()))
+}
+
+/// Reads the version. A minor one that is later than 1.1 means the same (RFC 9110 §2.5).
+fn read_version(reader: &mut Reader<'_>) -> Result<Version, ParseError> {
+    let version = match reader.rest() {
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor, b'\r', ..] => match (major, minor) {
+            (b'1', b'1'..=b'9') => Version::Http11,
+            (b'1', b'0') => Version::Http10,
+            (b'0'..=b'9', b'0'..=b'9') => return Err(ParseError::UnsupportedVersion),
+            _ => return Err(BAD_VERSION),
+        },
+        _ => return Err(BAD_VERSION),
+    };
+    reader.skip(8);
+    Ok(version)
+}
+
+const FIRST_LINE: ParseError = ParseError::BadRequest("malformed first line");
+const BAD_VERSION: ParseError = ParseError::BadRequest("malformed version");
 
 /// Takes a target apart, which lies in the buffer at `at` (RFC 9112 §3.2).
 fn parse_target(method: &Method, target: &[u8], at: Span) -> Result<Target, ParseError> {
@@ -319,25 +311,39 @@ fn scheme_len(target: &[u8]) -> Option<usize> {
 
 /// Splits `target` from `start` on into path and query, and checks its bytes.
 fn split_query(target: &[u8], at: Span, start: usize) -> Result<(Span, Option<Span>), ParseError> {
-    let mut mark = None;
-    for (n, byte) in target.iter().enumerate().skip(start) {
-        match byte {
-            b'?' if mark.is_none() => mark = Some(n),
-            // A fragment is not part of a target. Programs that drop it and
-            // programs that keep it see different paths.
-            b'#' => return Err(BAD_TARGET),
-            0x21..=0x7e => {}
-            _ => return Err(BAD_TARGET),
+    let rest = &target[start..];
+    let path = path_len(rest);
+    match rest.get(path..) {
+        None | Some([]) => Ok((at.part(start, target.len()), None)),
+        // In a query, a question mark is a letter as any other.
+        Some([b'?', query @ ..]) if query.split(|byte| *byte == b'?').all(is_path) => {
+            let path = start + path;
+            Ok((at.part(start, path), Some(at.part(path + 1, target.len()))))
         }
+        Some(_) => Err(BAD_TARGET),
     }
-    Ok(match mark {
-        None => (at.part(start, target.len()), None),
-        Some(mark) => {
-            let query = at.part(mark + 1, target.len());
-            (at.part(start, mark), Some(query))
-        }
-    })
 }
+
+fn path_len(bytes: &[u8]) -> usize {
+    let end = bytes.iter().position(|byte| !PATH[usize::from(*byte)]);
+    end.unwrap_or(bytes.len())
+}
+
+fn is_path(bytes: &[u8]) -> bool {
+    path_len(bytes) == bytes.len()
+}
+
+/// Visible ASCII without the question mark, and without `#`: a fragment is not part of a target, and
+/// programs that drop it see another path than those that keep it.
+static PATH: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0x21;
+    while byte <= 0x7e {
+        table[byte] = byte as u8 != b'#' && byte as u8 != b'?';
+        byte += 1;
+    }
+    table
+};
 
 const BAD_TARGET: ParseError = ParseError::BadRequest("malformed request target");
 

@@ -4,8 +4,6 @@
 //! this one owns its parts. It is as strict as the request's parser: a response
 //! that can be read in two ways poisons the answers after it on the connection.
 
-use std::mem::MaybeUninit;
-
 use http::header::HeaderMap;
 use http::{Method, StatusCode};
 
@@ -13,7 +11,8 @@ use super::fields::FieldFacts;
 use super::framing::BodyFraming;
 use super::head::{Version, append_field};
 use super::limits::Limits;
-use super::parse::{ParseError, STACK_FIELDS};
+use super::parse::ParseError;
+use super::reader::Reader;
 use super::scan::find_head_end;
 
 /// Parsed head of a response.
@@ -55,45 +54,45 @@ pub fn parse_response(
     let Some(end) = find_head_end(buf, 0, scanned, limits)? else {
         return Ok(None);
     };
-    let buf = &buf[..end];
-    let mut slots = [const { MaybeUninit::uninit() }; STACK_FIELDS];
-    let allowed = limits.max_headers.min(STACK_FIELDS);
-    let parsed = parse_head(buf, &mut slots[..allowed], request_method);
-    match parsed {
-        Err(ParseError::TooManyHeaders) if limits.max_headers > allowed => {
-            let mut slots = Vec::new();
-            slots.resize_with(limits.max_headers.min(end), MaybeUninit::uninit);
-            parse_head(buf, &mut slots, request_method).map(Some)
-        }
-        parsed => parsed.map(Some),
-    }
+    read_head(&buf[..end], limits, request_method).map(Some)
 }
 
-/// Parses a whole head, whose last line is known to be the blank one.
-fn parse_head<'b>(
-    buf: &'b [u8],
-    slots: &mut [MaybeUninit<httparse::Header<'b>>],
+/// Reads a head that is known to be whole.
+fn read_head(
+    buf: &[u8],
+    limits: &Limits,
     request_method: &Method,
 ) -> Result<ResponseHead, ParseError> {
-    let mut response = httparse::Response::new(&mut []);
-    let complete = httparse::ParserConfig::default()
-        .parse_response_with_uninit_headers(&mut response, buf, slots)
-        .map_err(ParseError::from_httparse)?;
-    if complete != httparse::Status::Complete(buf.len()) {
-        return Err(ParseError::BadRequest("malformed line end"));
-    }
-    let status = response
-        .code
-        .and_then(|code| StatusCode::from_u16(code).ok())
-        .ok_or(ParseError::BadRequest("malformed status"))?;
-    let version = Version::from_minor(response.version);
+    let mut reader = Reader::new(buf, 0);
+    let version = match reader.rest() {
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0', ..] => Version::Http10,
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9', ..] => Version::Http11,
+        _ => return Err(ParseError::BadRequest("malformed version")),
+    };
+    reader.skip(8);
+    let status = match reader.rest() {
+        [b' ', status @ ..] if status.len() >= 3 => StatusCode::from_bytes(&status[..3]).ok(),
+        _ => None,
+    };
+    let status = status.ok_or(BAD_STATUS)?;
+    reader.skip(4);
+    // A server may leave the reason out, and the blank with it.
+    let reason = match reader.literal(b" ") {
+        true => reader.text(),
+        false => b"",
+    };
+    reader.line_end()?;
     let has_body = may_have_body(status, request_method);
 
     let mut seen = FieldFacts::default();
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
-    for field in response.headers.iter() {
-        seen.see_shared_field(field.name, field.value, has_body)?;
-        append_field(&mut headers, field.name.as_bytes(), field.value);
+    let mut headers = HeaderMap::new();
+    while let Some(field) = reader.field()? {
+        if headers.len() == limits.max_headers {
+            return Err(ParseError::TooManyHeaders);
+        }
+        let (name, value) = (field.name.bytes(buf), field.value.bytes(buf));
+        seen.see_shared_field(name, value, has_body)?;
+        append_field(&mut headers, name, value);
     }
     let framing = if has_body {
         seen.framing.of_response(version)?
@@ -103,13 +102,15 @@ fn parse_head<'b>(
     Ok(ResponseHead {
         version,
         status,
-        reason: response.reason.unwrap_or_default().to_owned(),
+        reason: String::from_utf8_lossy(reason).into_owned(),
         headers,
         framing,
         keep_alive: seen.keep_alive(version) && framing != BodyFraming::UntilClose,
         len: buf.len(),
     })
 }
+
+const BAD_STATUS: ParseError = ParseError::BadRequest("malformed status");
 
 /// Rules 1 and 2 of RFC 9112 §6.3.
 fn may_have_body(status: StatusCode, request_method: &Method) -> bool {

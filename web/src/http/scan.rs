@@ -23,13 +23,11 @@ pub(super) fn find_head_end(
     scanned: usize,
     limits: &Limits,
 ) -> Result<Option<usize>, ParseError> {
-    let end = find_blank_line(buf, start, scanned)?;
     let max = limits.max_head_bytes;
-    let too_large = match end {
-        Some(end) => end > max,
-        // The blank line is still missing, so this head needs more than `max`.
-        None => buf.len() >= max,
-    };
+    // What lies behind the limit is not looked at, so that a head is refused for the same reason
+    // however much of it came at once.
+    let end = find_blank_line(&buf[..max.min(buf.len())], start, scanned)?;
+    let too_large = end.is_none() && buf.len() >= max;
     // Fields are kept as offsets of 32 bits.
     if too_large || end.is_some_and(|end| end > u32::MAX as usize) {
         return Err(too_large_error(buf, start, max));
@@ -85,6 +83,24 @@ fn ends_head(buf: &[u8], start: usize, at: usize) -> Result<bool, ParseError> {
         [.., b'\n', b'\r'] => Ok(true),
         [.., b'\r'] => Ok(false),
         _ => Err(ParseError::BadRequest("bare line feed")),
+    }
+}
+
+/// True for what RFC 9110 §5.6.2 calls a token.
+pub(super) fn is_token(text: &[u8]) -> bool {
+    let is_tchar = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    !text.is_empty() && text.iter().all(is_tchar)
+}
+
+/// Where `needle`, which is not empty, begins in `bytes` for the first time.
+pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + bytes[from..].iter().position(|byte| *byte == needle[0])?;
+        if bytes[at..].starts_with(needle) {
+            return Some(at);
+        }
+        from = at + 1;
     }
 }
 

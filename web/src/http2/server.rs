@@ -52,7 +52,9 @@ pub(crate) fn is_agreed(stream: &IoStream) -> bool {
 }
 
 /// Serves a connection to its end; `read` has come already.
-pub(crate) async fn serve(conn: &Rc<Conn>, shared: &Rc<Shared>, read: Vec<u8>) {
+pub(crate) async fn serve(conn: Rc<Conn>, read: Vec<u8>) {
+    conn.has_streams();
+    let (conn, shared) = (&conn, conn.shared());
     let limits = &shared.settings.limits;
     let head = u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX);
     let io = Io::new(conn.stream().clone(), read);

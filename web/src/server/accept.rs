@@ -1,70 +1,75 @@
-//! Accepting connections, while there is room for them.
+//! Accepting connections: the runtime's servers do, with one limit and one end for all of a server's.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
-use std::io;
+use std::fmt;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
 
 #[cfg(feature = "tls")]
 use squall::net::TlsAcceptor;
-use squall::net::{IoStream, TcpServer};
+use squall::net::{IoStream, ServerHandle, TcpServer};
 use squall::sync::Event;
-use squall::{sleep, yield_};
+use squall::yield_;
 
 #[cfg(feature = "tls")]
 use super::secure::{self, Handshakes};
 use crate::conn::Shared;
 
-/// How long to wait for descriptors when they have run out.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// How many connections are accepted before others run.
-const BATCH: u32 = 64;
-
-/// What stops a server's listening.
-#[derive(Debug, Default)]
+/// The sockets that listen for a server, and what stops them.
 pub(super) struct Accepting {
-    stop: Event,
-    /// How many sockets listen.
-    pub(super) sockets: Cell<usize>,
+    handle: ServerHandle,
+    /// How many accept loops there are.
+    pub(super) loops: Cell<usize>,
     pub(super) ended_one: Event,
     #[cfg(feature = "tls")]
-    pub(super) tls: Option<TlsAcceptor>,
+    tls: Option<TlsAcceptor>,
     #[cfg(feature = "tls")]
     pub(super) handshakes: Handshakes,
 }
 
 impl Accepting {
-    #[cfg(feature = "tls")]
-    pub(super) fn with_tls(tls: Option<TlsAcceptor>) -> Accepting {
+    pub(super) fn new(max_connections: usize) -> Accepting {
         Accepting {
-            tls,
-            ..Accepting::default()
+            handle: ServerHandle::new(max_connections),
+            loops: Cell::new(0),
+            ended_one: Event::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "tls")]
+            handshakes: Handshakes::default(),
         }
     }
 
+    #[cfg(feature = "tls")]
+    pub(super) fn with_tls(mut self, tls: Option<TlsAcceptor>) -> Accepting {
+        self.tls = tls;
+        self
+    }
+
     pub(super) fn stop(&self) {
-        self.stop.set();
+        self.handle.stop();
     }
 }
 
-/// Counts a socket that listens, until it does not.
+impl fmt::Debug for Accepting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Accepting").field(&self.handle).finish()
+    }
+}
+
+/// Counts an accept loop, until it ends.
 struct Listens(Rc<Accepting>);
 
 impl Listens {
     fn new(accepting: Rc<Accepting>) -> Listens {
-        accepting.sockets.set(accepting.sockets.get() + 1);
+        accepting.loops.set(accepting.loops.get() + 1);
         Listens(accepting)
     }
 }
 
 impl Drop for Listens {
     fn drop(&mut self) {
-        self.0.sockets.set(self.0.sockets.get() - 1);
+        self.0.loops.set(self.0.loops.get() - 1);
         self.0.ended_one.set();
     }
 }
@@ -77,32 +82,8 @@ pub(super) fn accept(
     accepting: Rc<Accepting>,
 ) -> squall::Result<()> {
     let _listens = Listens::new(accepting.clone());
-    let most = shared.settings.limits.max_connections;
-    let mut batch = 0_u32;
-    loop {
-        if shared.len() >= most && !accepting.stop.is_set() {
-            tracing::warn!(target: "squall::web", "accepting pauses, as {most} connections are open");
-            yield_!(or_stopped(shared.room(most), &accepting));
-        }
-        match yield_!(or_stopped(server.accept(), &accepting)) {
-            Some(Ok((stream, peer))) => welcome(stream, peer, &shared, &accepting),
-            None => return Ok(()),
-            Some(Err(error)) if is_one_connection(&error) => {}
-            Some(Err(error)) if is_listener(&error) => return Err(error),
-            // Out of descriptors or memory, or a pending error of the network.
-            Some(Err(error)) => {
-                tracing::warn!(target: "squall::web", "accepting pauses, as {error}");
-                yield_!(or_stopped(sleep(PAUSE), &accepting));
-                if accepting.stop.is_set() {
-                    return Ok(());
-                }
-            }
-        }
-        batch += 1;
-        if batch.is_multiple_of(BATCH) {
-            yield_!(());
-        }
-    }
+    let server = server.with_handle(&accepting.handle);
+    yield_!(server.serve(move |stream, peer| welcome(stream, peer, &shared, &accepting)))
 }
 
 /// Serves a client, after the handshake if there is to be one.
@@ -114,40 +95,4 @@ fn welcome(stream: IoStream, peer: SocketAddr, shared: &Rc<Shared>, accepting: &
     #[cfg(not(feature = "tls"))]
     let _ = accepting;
     shared.start(stream, Some(peer));
-}
-
-/// What the future gives; none if it is to stop before.
-async fn or_stopped<F: Future>(future: F, accepting: &Accepting) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut stopped = pin!(accepting.stop.wait());
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        stopped.as_mut().poll(cx).map(|()| None)
-    })
-    .await
-}
-
-/// True for errors that concern the one connection only.
-fn is_one_connection(error: &squall::Error) -> bool {
-    error.io().is_some_and(|error| {
-        matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionRefused
-                | io::ErrorKind::Interrupted
-        )
-    })
-}
-
-/// True for errors of the listening socket itself: trying again would not help.
-fn is_listener(error: &squall::Error) -> bool {
-    const EBADF: i32 = 9;
-    const EFAULT: i32 = 14;
-    const EINVAL: i32 = 22;
-    const ENOTSOCK: i32 = 88;
-    let code = error.io().and_then(io::Error::raw_os_error);
-    matches!(code, None | Some(EBADF | EFAULT | EINVAL | ENOTSOCK))
 }

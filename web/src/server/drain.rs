@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use squall::{IoLoop, LiveCoroutine, Signals, live, sleep, sleep_until, with_timeout};
 
 use super::Running;
-use crate::conn::{Activity, after};
+use crate::conn::{Activity, Shared, after};
 use crate::error::Result;
 
 /// How long a connection that has just been made may take to send the first byte of its request.
@@ -32,6 +32,12 @@ impl Drained {
     /// True if every request came to its end.
     pub fn is_clean(&self) -> bool {
         self.unfinished.is_empty()
+    }
+
+    pub(super) fn log(&self) {
+        for unfinished in &self.unfinished {
+            tracing::warn!(target: "squall::web", "cut at the shutdown: {unfinished}");
+        }
     }
 }
 
@@ -83,7 +89,7 @@ pub(super) async fn drain(running: Running, limit: Duration) -> Drained {
     shared.draining.set();
     accepting.stop();
     // Those that the system has taken in already are accepted first: their clients count as served.
-    while accepting.sockets.get() > 0 {
+    while accepting.loops.get() > 0 {
         accepting.ended_one.clear();
         accepting.ended_one.wait().await;
     }
@@ -107,7 +113,7 @@ pub(super) async fn drain(running: Running, limit: Duration) -> Drained {
         return Drained::default();
     }
     let drained = Drained {
-        unfinished: unfinished(),
+        unfinished: unfinished(&shared),
     };
     shared.cancel_all();
     // What a cancelled handler has to say still goes out, if it is quick.
@@ -128,9 +134,9 @@ async fn is_done_by(deadline: Instant, future: Pin<&mut impl Future<Output = ()>
     .await
 }
 
-/// The connections of this thread that live, with what runs in each.
-fn unfinished() -> Vec<Unfinished> {
-    let all = live();
+/// The connections that are busy, with what runs in each.
+fn unfinished(shared: &Shared) -> Vec<Unfinished> {
+    let (all, busy) = (live(), shared.busy());
     let now = IoLoop::current().time();
     let mut children: HashMap<u64, Vec<&LiveCoroutine>> = HashMap::new();
     for one in &all {
@@ -138,9 +144,7 @@ fn unfinished() -> Vec<Unfinished> {
             children.entry(parent).or_default().push(one);
         }
     }
-    let connections = all
-        .iter()
-        .filter(|one| one.coroutine().name == "serve_connection");
+    let connections = all.iter().filter(|one| busy.contains(&one.id()));
     connections
         .map(|connection| {
             let mut coroutines = vec![connection.clone()];

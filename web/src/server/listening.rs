@@ -1,8 +1,8 @@
 //! A server that listens, as its program holds it.
 
-use std::future::{Future, IntoFuture};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,27 +15,55 @@ use crate::error::Result;
 /// A server that listens. It goes on when this is dropped; yielding it waits for its end.
 #[derive(Debug)]
 pub struct Listening {
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
     running: Running,
     ended: Deferred<squall::Result<()>>,
 }
 
 impl Listening {
     pub(super) fn new(
-        address: SocketAddr,
+        addresses: Vec<SocketAddr>,
         running: Running,
         ended: Deferred<squall::Result<()>>,
     ) -> Listening {
         Listening {
-            address,
+            addresses,
             running,
             ended,
         }
     }
 
-    /// Returns the address that it listens on.
+    /// Returns the address that it listens on; the first, if there are several. `0.0.0.0:0` stands for
+    /// a Unix socket, which has none.
     pub fn local_addr(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
+    }
+
+    /// Returns all addresses that it listens on.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// True once it listens no more: it was stopped, or its socket has failed.
+    pub fn has_ended(&self) -> bool {
+        self.ended.done()
+    }
+
+    /// Waits for the end of the listening, or for `told`; gives what that gives.
+    pub(super) async fn ended_or<F: Future>(
+        &mut self,
+        told: F,
+    ) -> squall::Result<Option<F::Output>> {
+        let mut told = pin!(told);
+        poll_fn(|cx| {
+            if let Poll::Ready(told) = told.as_mut().poll(cx) {
+                return Poll::Ready(Ok(Some(told)));
+            }
+            Pin::new(&mut self.ended)
+                .poll(cx)
+                .map(|ended| ended.map(|()| None))
+        })
+        .await
     }
 
     /// Returns how many connections of the server are open.
@@ -90,16 +118,14 @@ impl Listening {
             ended?;
         }
         let drained = {
-            let mut draining = std::pin::pin!(drain(self.running.clone(), limit));
+            let mut draining = pin!(drain(self.running.clone(), limit));
             match first_signal(&terminate, &interrupt, draining.as_mut()).await? {
                 Some(drained) => drained,
                 // Asked for a second time.
                 None => drain(self.running.clone(), Duration::ZERO).await,
             }
         };
-        for unfinished in &drained.unfinished {
-            tracing::warn!(target: "squall::web", "cut at the shutdown: {unfinished}");
-        }
+        drained.log();
         Ok(drained)
     }
 }

@@ -9,6 +9,7 @@ mod drain;
 mod listening;
 #[cfg(feature = "tls")]
 mod secure;
+mod threads;
 
 use std::cell::OnceCell;
 use std::fmt;
@@ -19,14 +20,15 @@ use std::time::Duration;
 use squall::Deferred;
 #[cfg(feature = "tls")]
 use squall::net::TlsAcceptor;
-use squall::net::{IoStream, TcpServer};
+use squall::net::{IoStream, ListenOptions, TcpServer};
 
-use crate::conn::{Handle, Settings, Shared, TrustedProxies, serve_connection};
+use crate::conn::{Handle, Settings, Shared, TrustedProxies};
 use crate::error::Result;
 use crate::http::Limits;
 
 pub use drain::{Drained, Unfinished};
 pub use listening::{Listening, Serving};
+pub use threads::HttpThreads;
 
 use accept::{Accepting, accept};
 
@@ -148,39 +150,77 @@ impl HttpServer {
         self
     }
 
-    /// Listens on an address, and serves from now on; port 0 takes a free one.
+    /// Listens where the words say, and serves from now on: `127.0.0.1:80`, `localhost:80`, `:80` for all
+    /// addresses of the machine, `unix:/run/app.sock`, `fd:3` or `systemd`; see
+    /// [`TcpServer::listen`]. Port 0 takes a free one.
     ///
-    /// Yield what it gives to serve for ever, or drop it and go on.
+    /// Yield what it gives to serve for ever, or drop it and go on. It may be called several times: all
+    /// that a server listens on has one [`max_connections`](Limits::max_connections), and one end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use squall_web::{Application, Exchange, HttpServer, Result};
+    ///
+    /// fn hello(ex: &mut Exchange) {
+    ///     ex.write("Hello, world");
+    /// }
+    ///
+    /// #[squall::main]
+    /// fn main() -> Result<()> {
+    ///     let server = HttpServer::new(Application::new().get("/", hello));
+    ///     let path = std::env::temp_dir().join(format!("hello-{}.sock", std::process::id()));
+    ///     server.listen(&format!("unix:{}", path.display()))?;
+    ///     let near = server.listen("127.0.0.1:0")?;
+    ///     assert_ne!(near.local_addr().port(), 0);
+    ///     server.stop();
+    ///     yield_!(near) // both have ended
+    /// }
+    /// # use squall::yield_;
+    /// ```
     ///
     /// # Errors
     ///
-    /// If the address cannot be bound: the port is in use, or may not be used.
-    pub fn listen(&self, address: impl ToSocketAddrs) -> Result<Listening> {
+    /// If the words say nothing that can be listened on, or if that cannot be bound: the port is in
+    /// use, or may not be used.
+    pub fn listen(&self, words: &str) -> Result<Listening> {
+        self.serve(TcpServer::listen(words, &ListenOptions::default())?)
+    }
+
+    /// As [`listen`](Self::listen), on the addresses of a type of them.
+    ///
+    /// # Errors
+    ///
+    /// If one cannot be bound.
+    pub fn bind(&self, address: impl ToSocketAddrs) -> Result<Listening> {
         self.serve(TcpServer::bind(address)?)
     }
 
-    /// Serves a socket that listens already.
+    /// Serves sockets that listen already, or that were made with options. With TLS, handshakes are side
+    /// by side.
     ///
     /// # Errors
     ///
-    /// If the system does not say its address.
+    /// If the system does not say their addresses.
     pub fn serve(&self, server: TcpServer) -> Result<Listening> {
-        let address = server.local_addr()?;
+        Ok(self.begin(server)?)
+    }
+
+    fn begin(&self, server: TcpServer) -> squall::Result<Listening> {
+        let addresses = server.local_addrs()?;
         let running = self.running();
         let ended = accept(server, running.shared.clone(), running.accepting.clone());
-        Ok(Listening::new(address, running.clone(), ended))
+        Ok(Listening::new(addresses, running.clone(), ended))
     }
 
     /// Serves one connection that is there already; done when it is closed.
     pub fn serve_stream(&self, stream: IoStream) -> Deferred<()> {
-        let shared = &self.running().shared;
         #[cfg(feature = "tls")]
         if let Some(tls) = self.tls.clone().filter(|_| !stream.is_secure()) {
-            let accepting = self.running().accepting.clone();
-            return secure::serve(stream, tls, shared.clone(), accepting);
+            let Running { shared, accepting } = self.running().clone();
+            return secure::serve(stream, tls, shared, accepting);
         }
-        let remote = stream.peer_addr();
-        serve_connection(shared.enter(stream, remote), shared.clone())
+        self.running().shared.serve_stream(stream)
     }
 
     /// Returns how many connections are open.
@@ -200,6 +240,9 @@ impl HttpServer {
     /// Connections that wait for a next request are closed at once; each answer in flight says
     /// `Connection: close`, if its head is not sent yet. What still runs at the end is cancelled, and
     /// its connection closed.
+    ///
+    /// Who has connected is served, too, though nobody had accepted it yet; only a connection that comes
+    /// about at the moment in which the listening socket closes is reset by the system.
     pub async fn drain(&self, limit: Duration) -> Drained {
         drain::drain(self.running().clone(), limit).await
     }
@@ -212,10 +255,9 @@ impl HttpServer {
                 decompress: self.decompress,
                 ..Settings::default()
             };
+            let accepting = Accepting::new(self.limits.max_connections);
             #[cfg(feature = "tls")]
-            let accepting = Accepting::with_tls(self.tls.clone());
-            #[cfg(not(feature = "tls"))]
-            let accepting = Accepting::default();
+            let accepting = accepting.with_tls(self.tls.clone());
             Running {
                 shared: Rc::new(Shared::new(self.handler.clone(), settings)),
                 accepting: Rc::new(accepting),

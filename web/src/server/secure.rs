@@ -10,7 +10,7 @@ use squall::net::{IoStream, TlsAcceptor};
 use squall::{Deferred, with_timeout, yield_};
 
 use super::accept::Accepting;
-use crate::conn::{Shared, serve_connection};
+use crate::conn::Shared;
 
 /// The handshakes that are under way.
 #[derive(Debug, Default)]
@@ -93,10 +93,10 @@ pub(super) fn serve(
     let remote = stream.peer_addr();
     let joining = Joining::new(shared.clone(), accepting);
     let secured = yield_!(shake_hands(stream, remote, tls, &shared));
-    let conn = secured.map(|stream| shared.enter(stream, remote));
+    let serving = secured.map(|stream| shared.serve_stream(stream));
     drop(joining);
-    if let Some(conn) = conn {
-        yield_!(serve_connection(conn, shared));
+    if let Some(serving) = serving {
+        yield_!(serving);
     }
 }
 
