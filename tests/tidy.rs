@@ -162,7 +162,7 @@ const WEB: Layers = Layers {
     layers: &[
         &["http"],
         &["error"],
-        &["conn"],
+        &["conn", "http2"],
         &["server", "client"],
         &["files", "websocket"],
         &["app"],

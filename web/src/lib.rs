@@ -36,6 +36,8 @@ mod conn;
 mod error;
 mod files;
 pub mod http;
+#[cfg(feature = "http2")]
+mod http2;
 #[doc(hidden)]
 pub mod private;
 mod server;

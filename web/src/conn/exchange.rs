@@ -71,6 +71,11 @@ pub struct Exchange {
     pub(super) wire: Rc<Wire>,
     pub(super) stream: Option<Rc<IoStream>>,
     pub(super) remote: Option<SocketAddr>,
+    /// True if there is TLS on the connection.
+    pub(super) is_secure: bool,
+    /// The connection that the stream is one of, with HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(super) below: Option<Rc<IoStream>>,
     pub(super) settings: Rc<Settings>,
     pub(super) phase: Phase,
     pub(super) keep_alive: bool,
@@ -126,6 +131,9 @@ impl Exchange {
             wire: Rc::default(),
             stream: None,
             remote: None,
+            is_secure: false,
+            #[cfg(feature = "http2")]
+            below: None,
             settings,
             phase: Phase::Open,
             keep_alive: true,
@@ -269,6 +277,10 @@ impl Exchange {
         self.wire.release();
         self.stream = None;
         self.remote = None;
+        #[cfg(feature = "http2")]
+        {
+            self.below = None;
+        }
         self.detached = false;
         self.stay = None;
     }

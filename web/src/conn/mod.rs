@@ -45,6 +45,8 @@ pub use wire::ClientGone;
 pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
 pub(crate) use guest::{Leaves, Place, Stay};
+#[cfg(feature = "http2")]
+pub(crate) use shared::Conn;
 pub(crate) use shared::{Activity, Settings, Shared};
 pub(crate) use site::Site;
 
