@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what some tests need beside cargo, on Debian, as root: curl, chromium, git, valgrind,
-# redis, nginx, node, python, a compiler of C++ for libFuzzer.
+# redis, nginx, node, python with some HTTP clients, ab, wrk, h2load, a compiler of C++ for libFuzzer.
 # Tests that do not find it say that they are skipped, and why.
 set -euo pipefail
 
@@ -14,8 +14,20 @@ command -v redis-server >/dev/null || missing+=(redis-server)
 command -v nginx >/dev/null || missing+=(nginx-light)
 command -v node >/dev/null || missing+=(nodejs)
 command -v python3 >/dev/null || missing+=(python3)
+python3 -c "import ensurepip, venv" 2>/dev/null || missing+=(python3-venv)
+command -v ab >/dev/null || missing+=(apache2-utils)
+command -v wrk >/dev/null || missing+=(wrk)
+command -v h2load >/dev/null || missing+=(nghttp2-client)
 command -v c++ >/dev/null || missing+=(g++)
 if ((${#missing[@]})); then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+fi
+
+# Python's clients, in a place of their own: tests/it/web/clients.rs looks for them there.
+venv="${CARGO_TARGET_DIR:-target}/clients-venv"
+clients=(aiohttp==3.14.5 httpx==0.28.1 requests==2.34.2)
+if [[ "$("$venv/bin/pip" freeze 2>/dev/null | grep -cxFf <(printf '%s\n' "${clients[@]}"))" != "${#clients[@]}" ]]; then
+    python3 -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${clients[@]}"
 fi

@@ -68,3 +68,6 @@ mod client;
 
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;
+
+/// `examples/probe`, started as a program and asked from outside.
+mod probe;

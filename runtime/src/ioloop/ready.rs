@@ -89,7 +89,10 @@ impl Ready {
 
     pub(crate) fn remove(&self, key: SlotKey) {
         // Dropped after the borrow ends: destructors may wake others.
-        let slot = self.slots.borrow_mut().try_remove(key.0 as usize);
+        let mut slots = self.slots.borrow_mut();
+        let slot = slots.try_remove(key.0 as usize);
+        give_room_back(&mut slots);
+        drop(slots);
         drop(slot);
     }
 
@@ -233,6 +236,19 @@ impl Slot {
 pub(super) fn make_room<T>(slab: &mut Slab<T>) {
     if slab.len() == slab.capacity() {
         slab.reserve_exact(more_room(slab.len()));
+    }
+}
+
+/// Has a slab that is nearly empty give back its memory, as far as what is left stands at its front:
+/// after a crowd has gone.
+pub(super) fn give_room_back<T>(slab: &mut Slab<T>) {
+    const WORTH_IT: usize = 4096;
+    let (len, room) = (slab.len(), slab.capacity());
+    // Only at these lengths, so that it is not tried with each that goes.
+    if room >= WORTH_IT && (len == room / 16 || len == room / 256 || len <= 2) {
+        // Made anew, under the same keys: shrunk in place it would stay in the way of the memory that
+        // others have given back.
+        *slab = std::mem::take(slab).into_iter().collect();
     }
 }
 

@@ -14,6 +14,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use slab::Slab;
 
+use super::ready::{give_room_back, make_room};
 use super::{IoLoop, WeakLoop};
 use crate::coro::context;
 use crate::coro::waits::WaitsFor;
@@ -38,7 +39,7 @@ const IN_MEMORY: RawFd = -1;
 
 enum Kind {
     /// A stream or listener of the library: edges, kept as readiness.
-    Edge { read: Side, write: Side },
+    Edge(Edges),
     /// A descriptor of `add_handler`.
     Handler {
         /// Nobody can remove it: it goes with the loop.
@@ -46,13 +47,42 @@ enum Kind {
     },
 }
 
-/// One direction of a stream.
+/// Both directions of a stream; the bytes of their states side by side, so that they take a word.
 #[derive(Default)]
-struct Side {
+struct Edges {
+    readers: Waiters,
+    writers: Waiters,
+    read: Readiness,
+    write: Readiness,
+}
+
+#[derive(Default)]
+struct Readiness {
     ready: bool,
     /// The peer will send no more: stays ready for good.
     closed: bool,
-    waiters: Waiters,
+}
+
+/// One direction of a stream.
+struct Side<'a> {
+    state: &'a mut Readiness,
+    waiters: &'a mut Waiters,
+}
+
+impl Edges {
+    #[inline]
+    fn side(&mut self, direction: Direction) -> Side<'_> {
+        match direction {
+            Direction::Read => Side {
+                state: &mut self.read,
+                waiters: &mut self.readers,
+            },
+            Direction::Write => Side {
+                state: &mut self.write,
+                waiters: &mut self.writers,
+            },
+        }
+    }
 }
 
 /// Who waits for a direction: nearly always one at most.
@@ -131,6 +161,7 @@ impl Sources {
         self.generation = (self.generation + 1) & (u32::MAX >> 1);
         let generation = self.generation;
         self.in_memory += usize::from(fd == IN_MEMORY);
+        make_room(&mut self.slots);
         let index = (self.slots).insert(Source {
             generation,
             fd,
@@ -147,6 +178,7 @@ impl Sources {
     pub(super) fn remove(&mut self, key: SourceKey) -> Option<Source> {
         self.get(key)?;
         let source = self.slots.remove(key.index as usize);
+        give_room_back(&mut self.slots);
         self.in_memory -= usize::from(source.fd == IN_MEMORY);
         Some(source)
     }
@@ -154,9 +186,9 @@ impl Sources {
     /// Wakes everybody, who then find that their source is gone.
     pub(super) fn wake_all(self) {
         for (_, source) in self.slots {
-            if let Kind::Edge { read, write } = source.kind {
-                read.waiters.wake();
-                write.waiters.wake();
+            if let Kind::Edge(edges) = source.kind {
+                edges.readers.wake();
+                edges.writers.wake();
             }
         }
     }
@@ -185,7 +217,7 @@ impl Sources {
         };
         let real = (self.slots.iter()).filter(|(_, source)| counts(source));
         let (streams, handlers): (Vec<_>, Vec<_>) =
-            real.partition(|(_, source)| matches!(source.kind, Kind::Edge { .. }));
+            real.partition(|(_, source)| matches!(source.kind, Kind::Edge(_)));
         let [mut streams, mut handlers] = [streams, handlers].map(|sources| {
             sources
                 .iter()
@@ -201,11 +233,11 @@ impl Sources {
         (self.slots.get_mut(key.index as usize)).filter(|s| s.generation == key.generation)
     }
 
-    fn side(&mut self, key: SourceKey, direction: Direction) -> Option<&mut Side> {
-        match (&mut self.get(key)?.kind, direction) {
-            (Kind::Edge { read, .. }, Direction::Read) => Some(read),
-            (Kind::Edge { write, .. }, Direction::Write) => Some(write),
-            (Kind::Handler { .. }, _) => None,
+    #[inline]
+    fn side(&mut self, key: SourceKey, direction: Direction) -> Option<Side<'_>> {
+        match &mut self.get(key)?.kind {
+            Kind::Edge(edges) => Some(edges.side(direction)),
+            Kind::Handler { .. } => None,
         }
     }
 
@@ -216,18 +248,20 @@ impl Sources {
         };
         match &mut source.kind {
             Kind::Handler { .. } => Dispatch::Handler(source.fd),
-            Kind::Edge { read, write } => {
+            Kind::Edge(edges) => {
                 let closed = event.is_read_closed() || event.is_error();
-                let reader = read.note(event.is_readable(), closed);
+                let mut side = edges.side(Direction::Read);
+                let readers = side.note(event.is_readable(), closed);
                 let closed = event.is_write_closed() || event.is_error();
-                let writer = write.note(event.is_writable(), closed);
-                Dispatch::Wake(reader, writer)
+                let mut side = edges.side(Direction::Write);
+                let writers = side.note(event.is_writable(), closed);
+                Dispatch::Wake(readers, writers)
             }
         }
     }
 }
 
-impl Side {
+impl Side<'_> {
     /// Keeps the waker for the next edge. Not inlined, so that those who need not wait are quick.
     #[inline(never)]
     fn wait(&mut self, cx: &Context<'_>) {
@@ -238,9 +272,9 @@ impl Side {
         if !ready && !closed {
             return Waiters::default();
         }
-        self.ready = true;
-        self.closed |= closed;
-        std::mem::take(&mut self.waiters)
+        self.state.ready = true;
+        self.state.closed |= closed;
+        std::mem::take(self.waiters)
     }
 }
 
@@ -252,8 +286,6 @@ impl Side {
 pub(crate) struct Registration {
     io_loop: WeakLoop,
     key: SourceKey,
-    /// For those who look what is waited for; `IN_MEMORY` if there is none.
-    fd: RawFd,
 }
 
 /// Knows a source without keeping it: tells one in memory, in the place of the system, that it is
@@ -272,7 +304,7 @@ impl Notifier {
             return;
         };
         let waiters = match io_loop.sources().borrow_mut().side(self.key, direction) {
-            Some(side) => side.note(true, for_good),
+            Some(mut side) => side.note(true, for_good),
             None => return,
         };
         waiters.wake();
@@ -286,10 +318,10 @@ impl Notifier {
         };
         let mut sources = io_loop.sources().borrow_mut();
         let fd = sources.get(self.key).map(|source| source.fd);
-        let (Some(fd), Some(side)) = (fd, sources.side(self.key, direction)) else {
+        let (Some(fd), Some(mut side)) = (fd, sources.side(self.key, direction)) else {
             return Poll::Ready(());
         };
-        if side.closed {
+        if side.state.closed {
             return Poll::Ready(());
         }
         side.wait(cx);
@@ -342,16 +374,12 @@ impl Registration {
     }
 
     fn with_slot(io_loop: &IoLoop, fd: RawFd) -> Registration {
-        let write = Side {
-            ready: true,
-            ..Side::default()
-        };
-        let read = Side::default();
-        let key = (io_loop.sources().borrow_mut()).insert(fd, Kind::Edge { read, write });
+        let mut edges = Edges::default();
+        edges.write.ready = true;
+        let key = (io_loop.sources().borrow_mut()).insert(fd, Kind::Edge(edges));
         Registration {
             io_loop: io_loop.downgrade(),
             key,
-            fd,
         }
     }
 
@@ -373,14 +401,19 @@ impl Registration {
             return Poll::Ready(Err(loop_is_gone()));
         };
         let mut sources = io_loop.sources().borrow_mut();
-        let Some(side) = sources.side(self.key, direction) else {
+        let Some(source) = sources.get(self.key) else {
             return Poll::Ready(Err(loop_is_gone()));
         };
-        if side.ready {
+        let fd = source.fd;
+        let Kind::Edge(edges) = &mut source.kind else {
+            return Poll::Ready(Err(loop_is_gone()));
+        };
+        let mut side = edges.side(direction);
+        if side.state.ready {
             return Poll::Ready(Ok(()));
         }
         side.wait(cx);
-        context::waits_for(waits_for(self.fd, direction));
+        context::waits_for(waits_for(fd, direction));
         Poll::Pending
     }
 
@@ -388,9 +421,9 @@ impl Registration {
     pub(crate) fn clear(&self, direction: Direction) {
         if let Some(io_loop) = self.io_loop.upgrade()
             && let Some(side) = io_loop.sources().borrow_mut().side(self.key, direction)
-            && !side.closed
+            && !side.state.closed
         {
-            side.ready = false;
+            side.state.ready = false;
         }
     }
 
@@ -407,8 +440,7 @@ impl Registration {
         if let Some(io_loop) = self.io_loop.upgrade()
             && let Some(side) = io_loop.sources().borrow_mut().side(self.key, direction)
         {
-            side.ready = false;
-            side.closed = false;
+            *side.state = Readiness::default();
         }
     }
 }
@@ -418,9 +450,9 @@ impl Drop for Registration {
         if let Some(io_loop) = self.io_loop.upgrade() {
             let removed = io_loop.sources().borrow_mut().remove(self.key);
             // Nobody who borrows it waits any more; those who watch for its end may.
-            if let Some(Kind::Edge { read, write }) = removed.map(|source| source.kind) {
-                read.waiters.wake();
-                write.waiters.wake();
+            if let Some(Kind::Edge(edges)) = removed.map(|source| source.kind) {
+                edges.readers.wake();
+                edges.writers.wake();
             }
         }
     }

@@ -16,7 +16,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::callback::Callback;
-use super::ready::{make_room, more_room, replace_waker};
+use super::ready::{give_room_back, make_room, more_room, replace_waker};
 use crate::coro::tick::Tick;
 
 /// Names a timer, for [`IoLoop::remove_timeout`](crate::IoLoop::remove_timeout).
@@ -111,6 +111,7 @@ impl Timers {
             return None;
         }
         let (_, action) = self.actions.remove(timeout.slot as usize);
+        give_room_back(&mut self.actions);
         self.dead += 1;
         if self.dead > 64 && self.dead > self.deadlines.len() / 2 {
             self.sweep();

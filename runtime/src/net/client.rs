@@ -154,7 +154,7 @@ impl TcpClient {
 
     /// Connects to the first of these addresses that accepts, as [`connect`](Self::connect) does with
     /// those that a name has; starts at once. TLS, if there is any, is left to
-    /// [`start_tls`](IoStream::start_tls), as there is no name to check.
+    /// `IoStream::start_tls`, as there is no name to check.
     ///
     /// # Errors
     ///

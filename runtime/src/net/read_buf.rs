@@ -1,34 +1,47 @@
 //! What a stream has read and nobody has asked for yet.
 
-/// Bytes with a mark behind those that are used up. Holds no memory while it is empty.
+/// Bytes with a mark behind those that are used up. Holds no memory while it is empty, and is a word
+/// then, as a stream that idles keeps it.
 #[derive(Debug, Default)]
-pub(super) struct ReadBuf {
-    bytes: Vec<u8>,
-    /// Invariant: less than `bytes.len()`, or 0.
+pub(super) struct ReadBuf(Option<Box<Bytes>>);
+
+#[derive(Debug, Default)]
+struct Bytes {
+    all: Vec<u8>,
+    /// Invariant: less than `all.len()`.
     start: usize,
 }
 
 impl ReadBuf {
     pub(super) fn filled(&self) -> &[u8] {
-        &self.bytes[self.start..]
+        match &self.0 {
+            Some(bytes) => &bytes.all[bytes.start..],
+            None => &[],
+        }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() - self.start
+        self.filled().len()
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.0.is_none()
     }
 
     /// Takes the first `count` bytes.
     pub(super) fn take(&mut self, count: usize) -> Vec<u8> {
-        if count == self.len() && self.start == 0 {
-            return std::mem::take(&mut self.bytes);
+        match self
+            .0
+            .take_if(|bytes| bytes.start == 0 && bytes.all.len() == count)
+        {
+            Some(bytes) => bytes.all,
+            None => {
+                let taken = self.filled()[..count].to_vec();
+                self.consume(count);
+                taken
+            }
         }
-        let taken = self.filled()[..count].to_vec();
-        self.consume(count);
-        taken
     }
 
     /// Copies bytes out, as many as there are and fit.
@@ -41,10 +54,8 @@ impl ReadBuf {
 
     /// Puts bytes in front of those that are there.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
-        let rest = std::mem::take(&mut self.bytes);
-        let all = [bytes, &rest[self.start..]].concat();
-        self.bytes = all;
-        self.start = 0;
+        let all = [bytes, self.filled()].concat();
+        self.set(all);
     }
 
     /// Has `read` fill room for `count` bytes at the end, and keeps as many as it says.
@@ -53,26 +64,26 @@ impl ReadBuf {
         count: usize,
         read: impl FnOnce(&mut [u8]) -> (R, usize),
     ) -> R {
-        if self.start > 0 {
-            self.bytes.drain(..self.start);
-            self.start = 0;
-        }
-        let len = self.bytes.len();
-        self.bytes.resize(len + count, 0);
-        let (result, filled) = read(&mut self.bytes[len..]);
-        self.bytes.truncate(len + filled);
-        self.free_if_empty();
+        let Bytes { mut all, start } = self.0.take().map(|bytes| *bytes).unwrap_or_default();
+        all.drain(..start);
+        let len = all.len();
+        all.resize(len + count, 0);
+        let (result, filled) = read(&mut all[len..]);
+        all.truncate(len + filled);
+        self.set(all);
         result
     }
 
-    fn consume(&mut self, count: usize) {
-        self.start += count;
-        self.free_if_empty();
+    fn set(&mut self, all: Vec<u8>) {
+        self.0 = (!all.is_empty()).then(|| Box::new(Bytes { all, start: 0 }));
     }
 
-    fn free_if_empty(&mut self) {
-        if self.is_empty() {
-            *self = ReadBuf::default();
+    fn consume(&mut self, count: usize) {
+        if let Some(bytes) = &mut self.0 {
+            bytes.start += count;
+            if bytes.start == bytes.all.len() {
+                self.0 = None;
+            }
         }
     }
 }
@@ -117,10 +128,12 @@ mod tests {
     fn an_empty_buffer_holds_no_memory() {
         let mut buffer = ReadBuf::default();
         fill(&mut buffer, b"");
-        assert_eq!(buffer.bytes.capacity(), 0);
+        assert!(buffer.0.is_none());
         fill(&mut buffer, b"abc");
         buffer.take(1);
         buffer.take(2);
-        assert_eq!((buffer.len(), buffer.bytes.capacity()), (0, 0));
+        assert!(buffer.0.is_none());
+        buffer.put_back(b"");
+        assert!(buffer.0.is_none());
     }
 }

@@ -118,7 +118,7 @@ impl IoStream {
         let mut pipe = pipe::Receiver::from(pipe.into());
         pipe.set_nonblocking(true)?;
         let registration = Registration::new(&IoLoop::current(), &mut pipe)?;
-        let socket = Socket::Reader(RefCell::new(Some(pipe)));
+        let socket = Socket::Reader(Box::new(RefCell::new(Some(pipe))));
         Ok(Self::new(registration, socket))
     }
 
@@ -136,13 +136,13 @@ impl IoStream {
         let registration = Registration::new(&IoLoop::current(), &mut pipe)?;
         // The system will never say so, and a read is to find its error.
         registration.notifier().notify(Direction::Read, true);
-        let socket = Socket::Writer(RefCell::new(Some(pipe)));
+        let socket = Socket::Writer(Box::new(RefCell::new(Some(pipe))));
         Ok(Self::new(registration, socket))
     }
 
     /// Takes one end of a wire in memory.
     pub(super) fn from_memory(registration: Registration, end: End) -> IoStream {
-        Self::new(registration, Socket::Memory(end))
+        Self::new(registration, Socket::Memory(Box::new(end)))
     }
 
     pub(super) fn from_mio(mut socket: TcpStream) -> Result<IoStream> {

@@ -10,6 +10,18 @@ mod bad_input;
 mod cases;
 mod table;
 
+/// Streams, pipelines, early and late answers.
+mod flow;
+
+/// The limits on time and number.
+mod bounds;
+
+/// Many at a time, signals, several threads; over a real clock.
+mod load;
+
+/// Other people's clients.
+mod clients;
+
 /// How answers and connections end: whole, cut, handed over, shut down.
 mod ends;
 

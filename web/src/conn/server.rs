@@ -9,14 +9,13 @@
 //!      closed          closed                    closed
 //! ```
 //!
-//! One timer a connection serves the limits of its idle time and of heads: it is moved, not set anew,
-//! and only runs when nothing has moved it for long.
+//! A connection that idles has no timer and no buffers: `idle` looks after its time, and what serves
+//! its requests is a [`worker`](super::worker), which it has as long as it is not idle.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use http::StatusCode;
 use squall::net::IoStream;
@@ -36,7 +35,7 @@ use crate::http::{BodyFraming, Limits, Parse, ParseError, ResponseBody, parse_re
 pub(super) const BATCH: u32 = 64;
 
 /// What follows a step of a connection.
-enum Next {
+pub(super) enum Next {
     /// The input is used up: wait without buffers.
     Idle,
     /// There was no input after all: go on waiting.
@@ -48,63 +47,62 @@ enum Next {
 }
 
 /// Takes a connection off the server's list when its coroutine ends, however it does.
-struct Entered {
-    conn: Rc<Conn>,
-    shared: Rc<Shared>,
-}
+pub(super) struct Entered(pub(super) Rc<Conn>);
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.shared.leave(&self.conn);
+        self.0.shared.leave(&self.0);
     }
 }
 
-/// Serves one connection to its end.
+/// Serves one connection to its end. What it holds over its first yield is what one that idles costs.
 #[squall::coroutine(crate = squall)]
-pub(crate) fn serve_connection(conn: Rc<Conn>, shared: Rc<Shared>) {
-    let entered = Entered { conn, shared };
-    let (conn, shared) = (&entered.conn, &entered.shared);
-    let idle = shared.settings.limits.idle_timeout;
-    let mut timer = squall::sleep_until(after(idle));
-    loop {
-        if !yield_!(wait_readable(&conn.stream, &mut timer)) {
-            break;
-        }
-        let before = conn.activity.replace(Activity::Busy);
-        let mut ex = shared.take_exchange(conn);
-        let next = yield_!(serve_input(conn, shared, &mut ex, &mut timer));
-        shared.give_back(ex);
+pub(super) fn serve_connection(entered: Entered) {
+    while yield_!(Readable(&entered.0.stream)) {
+        let before = entered.0.activity.replace(Activity::Busy);
+        let mut worker = entered.0.shared.take_worker();
+        worker.begin(entered.0.clone());
+        let next = yield_!(poll_fn(|cx| worker.poll(cx)));
+        entered.0.shared.give_back(worker);
         match next {
             Next::Idle => {
-                conn.activity.set(Activity::Idle);
-                timer.reset_after(idle);
+                entered.0.activity.set(Activity::Idle);
+                entered.0.is_idle_now();
             }
-            Next::Nothing => conn.activity.set(before),
+            Next::Nothing => entered.0.activity.set(before),
             Next::Close => break,
             Next::Leave => return,
         }
     }
-    conn.stream.close();
+    entered.0.stream.close();
 }
 
-/// Waits for bytes. False if none come in time, or the stream fails.
-async fn wait_readable(stream: &IoStream, timer: &mut Sleep) -> bool {
-    poll_fn(|cx| {
-        if let Poll::Ready(readable) = stream.poll_readable(cx) {
-            return Poll::Ready(readable.is_ok());
-        }
-        Pin::new(&mut *timer).poll(cx).map(|()| false)
-    })
-    .await
+/// Waits for bytes. False if the stream fails, or is closed since none came in time.
+struct Readable<'a>(&'a IoStream);
+
+impl Future for Readable<'_> {
+    type Output = bool;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        (self.0.poll_readable(cx)).map(|readable| readable.is_ok())
+    }
 }
 
 /// Serves the requests that come until the input is used up.
-async fn serve_input(conn: &Conn, shared: &Shared, ex: &mut Exchange, timer: &mut Sleep) -> Next {
+pub(super) async fn serve_input(
+    conn: Rc<Conn>,
+    mut exchange: Box<Exchange>,
+) -> (Next, Box<Exchange>) {
+    let next = serve_requests(&conn, &conn.shared, &mut exchange).await;
+    (next, exchange)
+}
+
+async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next {
     // Only the first head of a connection that woke up is read for; later the input decides.
     let mut may_read = true;
     let mut served = 0_u32;
     loop {
-        match read_head(&conn.stream, &shared.settings.limits, ex, timer, may_read).await {
+        match read_head(&conn.stream, &shared.settings.limits, ex, may_read).await {
             Head::Complete => {}
             Head::UsedUp => {
                 let sent = ex.send().await;
@@ -248,11 +246,10 @@ async fn read_head(
     stream: &IoStream,
     limits: &Limits,
     ex: &mut Exchange,
-    timer: &mut Sleep,
     mut may_read: bool,
 ) -> Head {
     let mut scanned = 0;
-    let mut deadline: Option<Instant> = None;
+    let mut timer: Option<Sleep> = None;
     loop {
         if !ex.input.is_empty() {
             match parse_request(ex.input.filled(), scanned, limits, &mut ex.head) {
@@ -269,11 +266,7 @@ async fn read_head(
                 return Head::Closed;
             }
             may_read = true;
-            if deadline.is_none() {
-                let at = after(limits.header_timeout);
-                timer.reset(at);
-                deadline = Some(at);
-            }
+            timer.get_or_insert_with(|| squall::sleep_until(after(limits.header_timeout)));
         }
         if !may_read {
             return Head::UsedUp;
@@ -286,11 +279,11 @@ async fn read_head(
             if let Poll::Ready(read) = stream.poll_read(cx, room) {
                 return Poll::Ready(Read::Done(read));
             }
-            if deadline.is_none() {
+            match &mut timer {
+                Some(timer) => Pin::new(timer).poll(cx).map(|()| Read::TimeUp),
                 // It is not for this that buffers are held.
-                return Poll::Ready(Read::Nothing);
+                None => Poll::Ready(Read::Nothing),
             }
-            Pin::new(&mut *timer).poll(cx).map(|()| Read::TimeUp)
         })
         .await;
         match read {

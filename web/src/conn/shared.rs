@@ -1,22 +1,24 @@
 //! What all connections of a server share: handler, settings, buffers, and who of them is open.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use squall::Deferred;
+use slab::Slab;
 use squall::net::IoStream;
 use squall::sync::Event;
+use squall::{Deferred, Timeout, turn_time};
 
 use super::Handle;
-use super::exchange::Exchange;
-use super::server::serve_connection;
+use super::server::{Entered, serve_connection};
 use super::trusted::TrustedProxies;
+use super::worker::{Worker, worker};
 use crate::http::Limits;
 
-/// Exchanges that are kept for the next connections.
+/// Workers that are kept for the next connections.
 const POOL: usize = 256;
 
 /// What a server was told to do.
@@ -34,29 +36,79 @@ pub(crate) struct Settings {
 pub(crate) struct Shared {
     pub(crate) handler: Rc<dyn Handle>,
     pub(crate) settings: Rc<Settings>,
-    // Boxed, so that taking one moves a pointer.
-    #[allow(clippy::vec_box)]
-    pool: RefCell<Vec<Box<Exchange>>>,
-    open: RefCell<HashMap<u64, Open>>,
-    next_id: Cell<u64>,
+    pool: RefCell<Vec<Box<dyn Worker>>>,
+    open: RefCell<Slab<Rc<Conn>>>,
+    /// What `Conn::idle_since` counts from.
+    began: Instant,
+    pub(super) idle_timer: Cell<Option<Timeout>>,
     /// Set whenever a connection has closed.
     pub(crate) closed_one: Event,
 }
 
-/// An open connection, and the coroutine that serves it.
-struct Open {
-    conn: Rc<Conn>,
-    /// The number of the coroutine among those that live.
-    coroutine: Option<u64>,
-    task: Option<Deferred<()>>,
+/// A connection of a server. There are many of them, so it has no more than it needs.
+pub(crate) struct Conn {
+    pub(super) shared: Rc<Shared>,
+    pub(super) stream: Rc<IoStream>,
+    peer: Peer,
+    /// Since when it waits for a request: nanoseconds.
+    idle_since: Cell<u64>,
+    key: u32,
+    pub(super) activity: Cell<Activity>,
+    task: OnceCell<Task>,
 }
 
-/// A connection of a server.
-pub(crate) struct Conn {
-    pub(super) stream: Rc<IoStream>,
-    pub(super) remote: Option<SocketAddr>,
-    pub(super) activity: Cell<Activity>,
-    id: u64,
+/// The coroutine that serves a connection.
+enum Task {
+    Own(Deferred<()>),
+    /// It is somebody else's; its number among those that live.
+    Lent(u64),
+}
+
+/// Whom a connection is with. The address of version 6, which is large, is boxed.
+enum Peer {
+    Unknown,
+    V4(SocketAddrV4),
+    V6(Box<SocketAddrV6>),
+}
+
+impl Conn {
+    /// Returns the address of the other end.
+    pub(super) fn remote(&self) -> Option<SocketAddr> {
+        match &self.peer {
+            Peer::Unknown => None,
+            Peer::V4(address) => Some(SocketAddr::V4(*address)),
+            Peer::V6(address) => Some(SocketAddr::V6(**address)),
+        }
+    }
+
+    /// Notes that it waits for a request from now on.
+    pub(super) fn is_idle_now(&self) {
+        let since = turn_time().saturating_duration_since(self.shared.began);
+        self.idle_since.set(since.as_nanos() as u64);
+    }
+
+    pub(super) fn idle_since(&self) -> Instant {
+        self.shared.began + Duration::from_nanos(self.idle_since.get())
+    }
+
+    /// The number of its coroutine.
+    fn coroutine(&self) -> Option<u64> {
+        match self.task.get()? {
+            Task::Own(task) => task.coroutine_id(),
+            Task::Lent(id) => Some(*id),
+        }
+    }
+}
+
+impl Peer {
+    /// A Unix socket's peer has no address, which port 0 stands for.
+    fn new(remote: Option<SocketAddr>) -> Peer {
+        match remote.filter(|remote| remote.port() != 0) {
+            None => Peer::Unknown,
+            Some(SocketAddr::V4(address)) => Peer::V4(address),
+            Some(SocketAddr::V6(address)) => Peer::V6(Box::new(address)),
+        }
+    }
 }
 
 /// What a connection is about.
@@ -79,60 +131,74 @@ impl Shared {
             settings: Rc::new(settings),
             pool: RefCell::default(),
             open: RefCell::default(),
-            next_id: Cell::new(0),
+            began: turn_time(),
+            idle_timer: Cell::default(),
             closed_one: Event::new(),
         }
     }
 
     /// Begins to serve a connection.
     pub(crate) fn start(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) {
-        let (id, task) = self.serve(stream, remote);
-        if let Some(open) = self.open.borrow_mut().get_mut(&id) {
-            open.task = Some(task);
-        }
+        let (conn, task) = self.serve(stream, remote);
+        let _ = conn.task.set(Task::Own(task));
     }
 
     /// Serves a connection for somebody who wants to know of its end.
     pub(crate) fn serve_stream(self: &Rc<Self>, stream: IoStream) -> Deferred<()> {
         let remote = stream.peer_addr();
-        self.serve(stream, remote).1
+        let (conn, task) = self.serve(stream, remote);
+        if let Some(id) = task.coroutine_id() {
+            let _ = conn.task.set(Task::Lent(id));
+        }
+        task
     }
 
-    fn serve(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) -> (u64, Deferred<()>) {
-        // A Unix socket's peer has no address, which port 0 stands for.
-        let conn = self.enter(stream, remote.filter(|remote| remote.port() != 0));
-        let id = conn.id;
-        let task = serve_connection(conn, self.clone());
-        if let Some(open) = self.open.borrow_mut().get_mut(&id) {
-            open.coroutine = task.coroutine_id();
-        }
-        (id, task)
+    fn serve(
+        self: &Rc<Self>,
+        stream: IoStream,
+        remote: Option<SocketAddr>,
+    ) -> (Rc<Conn>, Deferred<()>) {
+        let conn = self.enter(stream, remote);
+        let entered = Entered(conn.clone());
+        (conn, serve_connection(entered))
     }
 
     /// Notes a connection among those that are open.
-    fn enter(&self, stream: IoStream, remote: Option<SocketAddr>) -> Rc<Conn> {
-        let id = self.next_id.get();
-        self.next_id.set(id + 1);
+    fn enter(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) -> Rc<Conn> {
+        let mut open = self.open.borrow_mut();
+        if open.len() == open.capacity() {
+            // By half: doubling would leave much of it empty.
+            let more = (open.len() / 2).max(16);
+            open.reserve_exact(more);
+        }
+        let entry = open.vacant_entry();
         let conn = Rc::new(Conn {
+            shared: self.clone(),
             stream: Rc::new(stream),
-            remote,
+            peer: Peer::new(remote),
+            idle_since: Cell::new(0),
+            key: u32::try_from(entry.key()).expect("fewer than 2^32 connections are open"),
             activity: Cell::new(Activity::Fresh),
-            id,
+            task: OnceCell::new(),
         });
-        let open = Open {
-            conn: conn.clone(),
-            coroutine: None,
-            task: None,
-        };
-        self.open.borrow_mut().insert(id, open);
+        conn.is_idle_now();
+        entry.insert(conn.clone());
+        drop(open);
+        self.watch_idle();
         conn
     }
 
     /// Forgets a connection.
     pub(super) fn leave(&self, conn: &Conn) {
-        let open = self.open.borrow_mut().remove(&conn.id);
-        // Outside of the borrow, as its task may be dropped with it.
+        let mut open = self.open.borrow_mut();
+        let left = open.try_remove(conn.key as usize);
+        if open.is_empty() {
+            *open = Slab::new();
+            self.unwatch_idle();
+        }
         drop(open);
+        // Outside of the borrow, as its task may be dropped with it.
+        drop(left);
         self.closed_one.set();
     }
 
@@ -141,52 +207,56 @@ impl Shared {
         self.open.borrow().len()
     }
 
+    /// Calls `f` with each connection.
+    pub(super) fn each(&self, mut f: impl FnMut(&Conn)) {
+        for (_, conn) in self.open.borrow().iter() {
+            f(conn);
+        }
+    }
+
     /// Closes the connections that are about `what`.
     pub(crate) fn close_all(&self, what: Activity) {
-        let open = self.open.borrow();
-        for open in open.values().filter(|o| o.conn.activity.get() == what) {
-            open.conn.stream.close();
-        }
+        self.each(|conn| {
+            if conn.activity.get() == what {
+                conn.stream.close();
+            }
+        });
     }
 
     /// The numbers of the coroutines that read or answer a request.
     pub(crate) fn busy(&self) -> HashSet<u64> {
-        let open = self.open.borrow();
-        let busy = open
-            .values()
-            .filter(|open| open.conn.activity.get() == Activity::Busy);
-        busy.filter_map(|open| open.coroutine).collect()
+        let mut busy = HashSet::new();
+        self.each(|conn| {
+            if conn.activity.get() == Activity::Busy {
+                busy.extend(conn.coroutine());
+            }
+        });
+        busy
     }
 
     /// Cancels the coroutines of all connections.
     pub(crate) fn cancel_all(&self) {
-        for open in self.open.borrow().values() {
-            if let Some(task) = &open.task {
+        self.each(|conn| {
+            if let Some(Task::Own(task)) = conn.task.get() {
                 task.cancel();
             }
-        }
+        });
     }
 
     /// Closes all connections, whatever they are about.
     pub(crate) fn abort_all(&self) {
-        for open in self.open.borrow().values() {
-            open.conn.stream.close();
-        }
+        self.each(|conn| conn.stream.close());
     }
 
-    pub(super) fn take_exchange(&self, conn: &Conn) -> Box<Exchange> {
+    pub(super) fn take_worker(&self) -> Box<dyn Worker> {
         let pooled = self.pool.borrow_mut().pop();
-        let mut ex = pooled.unwrap_or_else(|| Exchange::new(self.settings.clone()));
-        ex.stream = Some(conn.stream.clone());
-        ex.remote = conn.remote;
-        ex
+        pooled.unwrap_or_else(|| worker(&self.settings))
     }
 
-    pub(super) fn give_back(&self, mut ex: Box<Exchange>) {
-        ex.release();
+    pub(super) fn give_back(&self, worker: Box<dyn Worker>) {
         let mut pool = self.pool.borrow_mut();
         if pool.len() < POOL {
-            pool.push(ex);
+            pool.push(worker);
         }
     }
 }

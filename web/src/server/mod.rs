@@ -188,6 +188,9 @@ impl HttpServer {
     /// Connections that wait for a next request are closed at once; each answer in flight says
     /// `Connection: close`, if its head is not sent yet. What still runs at the end is cancelled, and
     /// its connection closed.
+    ///
+    /// Who has connected is served, too, though nobody had accepted it yet; only a connection that comes
+    /// about at the moment in which the listening socket closes is reset by the system.
     pub async fn drain(&self, limit: Duration) -> Drained {
         drain::drain(self.running().clone(), limit).await
     }
