@@ -76,7 +76,9 @@ fn main() -> ExitCode {
 #[squall::coroutine]
 fn serve(flags: Box<Flags>) -> Result<()> {
     let socket = TcpServer::bind(("127.0.0.1", flags.port))?;
-    let server = HttpServer::new(application(&flags)).limits(flags.limits.clone());
+    let server = HttpServer::new(application(&flags))
+        .limits(flags.limits.clone())
+        .http1_only();
     let listening = server.serve(socket)?;
     // What still runs at the end of the grace is cut, and that is an end as well.
     yield_!(listening.shutdown_on_signal(flags.shutdown_grace))?;

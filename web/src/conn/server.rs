@@ -65,7 +65,7 @@ impl Drop for Entered {
 #[squall::coroutine(crate = squall)]
 pub(super) fn serve_connection(entered: Entered) {
     #[cfg(feature = "http2")]
-    if http2::is_agreed(&entered.0.stream) {
+    if !entered.0.shared.settings.http1_only && http2::is_agreed(&entered.0.stream) {
         yield_!(Box::pin(http2::serve(entered.0.clone(), Vec::new())));
         return entered.0.stream.close();
     }
@@ -138,7 +138,11 @@ async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next
                 return Next::Close;
             }
             #[cfg(feature = "http2")]
-            Head::Refused(_) if served == 0 && http2::is_preface(ex.input.filled()) => {
+            Head::Refused(_)
+                if served == 0
+                    && !shared.settings.http1_only
+                    && http2::is_preface(ex.input.filled()) =>
+            {
                 return Next::Http2(ex.input.split_behind(0));
             }
             Head::Refused(status) => return Box::pin(refuse(conn, shared, ex, status)).await,

@@ -60,6 +60,7 @@ pub struct HttpServer {
     limits: Limits,
     trusted: Option<TrustedProxies>,
     decompress: bool,
+    http1_only: bool,
     #[cfg(feature = "tls")]
     tls: Option<TlsAcceptor>,
     /// Made when the first socket is served: all that it serves is drained together.
@@ -82,6 +83,7 @@ impl HttpServer {
             limits: Limits::default(),
             trusted: None,
             decompress: false,
+            http1_only: false,
             #[cfg(feature = "tls")]
             tls: None,
             running: OnceCell::new(),
@@ -142,10 +144,17 @@ impl HttpServer {
     /// ```
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsAcceptor) -> HttpServer {
-        self.tls = Some(match tls.alpn() {
-            [] => tls.with_alpn(PROTOCOLS),
-            _ => tls,
-        });
+        self.tls = Some(tls);
+        self.running = OnceCell::new();
+        self
+    }
+
+    /// Speaks HTTP/1 and nothing else, with the feature `http2` as well.
+    ///
+    /// For servers behind a proxy that is to see every request, and for those who want no more than
+    /// they use.
+    pub fn http1_only(mut self) -> HttpServer {
+        self.http1_only = true;
         self.running = OnceCell::new();
         self
     }
@@ -247,17 +256,29 @@ impl HttpServer {
         drain::drain(self.running().clone(), limit).await
     }
 
+    /// The acceptor, with what the server speaks.
+    #[cfg(feature = "tls")]
+    fn acceptor(&self) -> Option<TlsAcceptor> {
+        let tls = self.tls.clone()?;
+        Some(match (tls.alpn(), self.http1_only) {
+            ([], true) => tls.with_alpn(HTTP1.iter().copied()),
+            ([], false) => tls.with_alpn(PROTOCOLS.iter().copied()),
+            _ => tls,
+        })
+    }
+
     fn running(&self) -> &Running {
         self.running.get_or_init(|| {
             let settings = Settings {
                 limits: self.limits.clone(),
                 trusted: self.trusted.clone(),
                 decompress: self.decompress,
+                http1_only: self.http1_only,
                 ..Settings::default()
             };
             let accepting = Accepting::new(self.limits.max_connections);
             #[cfg(feature = "tls")]
-            let accepting = accepting.with_tls(self.tls.clone());
+            let accepting = accepting.with_tls(self.acceptor());
             Running {
                 shared: Rc::new(Shared::new(self.handler.clone(), settings)),
                 accepting: Rc::new(accepting),
@@ -266,11 +287,14 @@ impl HttpServer {
     }
 }
 
-/// What a server speaks over TLS.
-#[cfg(all(feature = "tls", feature = "http2"))]
-const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
-#[cfg(all(feature = "tls", not(feature = "http2")))]
-const PROTOCOLS: [&str; 1] = ["http/1.1"];
+/// What a server speaks over TLS, unless it is told otherwise.
+#[cfg(feature = "tls")]
+const PROTOCOLS: &[&str] = match cfg!(feature = "http2") {
+    true => &["h2", "http/1.1"],
+    false => HTTP1,
+};
+#[cfg(feature = "tls")]
+const HTTP1: &[&str] = &["http/1.1"];
 
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -278,6 +302,7 @@ impl fmt::Debug for HttpServer {
             .field("limits", &self.limits)
             .field("trusted", &self.trusted)
             .field("decompress", &self.decompress)
+            .field("http1_only", &self.http1_only)
             .field("connections", &self.connections())
             .finish_non_exhaustive()
     }
