@@ -66,6 +66,15 @@ mod sim;
 /// The HTTP client, against servers good and bad.
 mod client;
 
+/// WebSocket, of servers and clients.
+mod websocket;
+
+/// The HTTP server over TLS.
+mod https;
+
+/// HTTP/2, both sides.
+mod http2;
+
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;
 

@@ -8,7 +8,7 @@ mod bad_input;
 
 /// Tables of cases, and what runs them.
 mod cases;
-mod table;
+pub(crate) mod table;
 
 /// Streams, pipelines, early and late answers.
 mod flow;
@@ -20,7 +20,7 @@ mod bounds;
 mod load;
 
 /// Other people's clients.
-mod clients;
+pub(crate) mod clients;
 
 /// How answers and connections end: whole, cut, handed over, shut down.
 mod ends;

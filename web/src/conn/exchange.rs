@@ -22,6 +22,7 @@ use squall::net::IoStream;
 use super::arguments::{Arguments, PathArguments};
 use super::body::{self, BodyReader};
 use super::buffer::Buffer;
+use super::guest::Stay;
 use super::request::Request;
 use super::shared::Settings;
 use super::site::Site;
@@ -70,6 +71,11 @@ pub struct Exchange {
     pub(super) wire: Rc<Wire>,
     pub(super) stream: Option<Rc<IoStream>>,
     pub(super) remote: Option<SocketAddr>,
+    /// True if there is TLS on the connection.
+    pub(super) is_secure: bool,
+    /// The connection that the stream is one of, with HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(super) below: Option<Rc<IoStream>>,
     pub(super) settings: Rc<Settings>,
     pub(super) phase: Phase,
     pub(super) keep_alive: bool,
@@ -96,6 +102,8 @@ pub struct Exchange {
     pub(super) path_arguments: PathArguments,
     /// The route that was found when the body's plan was asked for.
     pub(crate) route: Option<usize>,
+    /// What goes on with the connection when it is not HTTP's any more.
+    pub(super) stay: Option<Box<Stay>>,
 }
 
 /// How far the answer is.
@@ -123,6 +131,9 @@ impl Exchange {
             wire: Rc::default(),
             stream: None,
             remote: None,
+            is_secure: false,
+            #[cfg(feature = "http2")]
+            below: None,
             settings,
             phase: Phase::Open,
             keep_alive: true,
@@ -140,6 +151,7 @@ impl Exchange {
             arguments: None,
             path_arguments: PathArguments::default(),
             route: None,
+            stay: None,
         })
     }
 
@@ -185,7 +197,7 @@ impl Exchange {
         &self.settings
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.settings.is_draining.get()
     }
 
@@ -265,7 +277,12 @@ impl Exchange {
         self.wire.release();
         self.stream = None;
         self.remote = None;
+        #[cfg(feature = "http2")]
+        {
+            self.below = None;
+        }
         self.detached = false;
+        self.stay = None;
     }
 
     /// Sends what is encoded.

@@ -26,10 +26,13 @@ use super::body::{self, BodyError};
 use super::clock::after;
 use super::exchange::{Exchange, Phase, SEND_AT};
 use super::failure::{log_error, log_panic};
+use super::guest::Stay;
 use super::plan::BodyPlan;
 use super::shared::{Activity, Conn, Shared};
 use crate::error::Error;
 use crate::http::{BodyFraming, Limits, Parse, ParseError, ResponseBody, parse_request};
+#[cfg(feature = "http2")]
+use crate::http2;
 
 /// How many requests, or reads of a body, one connection has before others run.
 pub(super) const BATCH: u32 = 64;
@@ -42,8 +45,11 @@ pub(super) enum Next {
     Nothing,
     /// All is over.
     Close,
-    /// The stream is somebody else's now.
-    Leave,
+    /// The stream is somebody else's now; the connection is there as long as this stays.
+    Leave(Option<Box<Stay>>),
+    /// The client speaks HTTP/2, of which this has come.
+    #[cfg(feature = "http2")]
+    Http2(Vec<u8>),
 }
 
 /// Takes a connection off the server's list when its coroutine ends, however it does.
@@ -58,6 +64,11 @@ impl Drop for Entered {
 /// Serves one connection to its end. What it holds over its first yield is what one that idles costs.
 #[squall::coroutine(crate = squall)]
 pub(super) fn serve_connection(entered: Entered) {
+    #[cfg(feature = "http2")]
+    if http2::is_agreed(&entered.0.stream) {
+        yield_!(Box::pin(http2::serve(entered.0.clone(), Vec::new())));
+        return entered.0.stream.close();
+    }
     while yield_!(Readable(&entered.0.stream)) {
         let before = entered.0.activity.replace(Activity::Busy);
         let mut worker = entered.0.shared.take_worker();
@@ -71,7 +82,17 @@ pub(super) fn serve_connection(entered: Entered) {
             }
             Next::Nothing => entered.0.activity.set(before),
             Next::Close => break,
-            Next::Leave => return,
+            Next::Leave(stay) => {
+                if let Some(mut stay) = stay {
+                    yield_!(poll_fn(|cx| stay.rest.as_mut().poll(cx)));
+                }
+                return;
+            }
+            #[cfg(feature = "http2")]
+            Next::Http2(read) => {
+                yield_!(Box::pin(http2::serve(entered.0.clone(), read)));
+                break;
+            }
         }
     }
     entered.0.stream.close();
@@ -116,6 +137,10 @@ async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next
                 let _ = ex.send().await;
                 return Next::Close;
             }
+            #[cfg(feature = "http2")]
+            Head::Refused(_) if served == 0 && http2::is_preface(ex.input.filled()) => {
+                return Next::Http2(ex.input.split_behind(0));
+            }
             Head::Refused(status) => return Box::pin(refuse(conn, shared, ex, status)).await,
         }
         may_read = false;
@@ -136,7 +161,7 @@ async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next
         }
         respond(conn, shared, ex).await;
         if ex.detached {
-            return Next::Leave;
+            return Next::Leave(ex.stay.take());
         }
         if ex.has_unread_body() && ex.keep_alive {
             ex.keep_alive = Box::pin(drop_unread(ex)).await;
@@ -210,6 +235,11 @@ async fn end(conn: &Conn, ex: &mut Exchange) -> Next {
     // A client that has not asked for the end may be sending a next request.
     let may_send = ex.head.keep_alive() && !ex.wire.ended.get();
     let sent = ex.send().await;
+    if ex.is_secure && sent.is_ok() && ex.phase == Phase::Finished {
+        // Without the end of TLS a body that ends with the connection would look cut.
+        let limit = ex.settings().limits.write_timeout;
+        let _ = squall::with_timeout(limit, conn.stream.finish_writing()).await;
+    }
     match ex.phase {
         Phase::Finished if sent.is_ok() && (has_more || may_send) => linger(conn).await,
         // Its end would say that it is whole.
@@ -329,7 +359,11 @@ async fn respond(conn: &Conn, shared: &Shared, ex: &mut Exchange) {
         }
     };
     match failure {
-        _ if ex.detached => {}
+        _ if ex.detached => {
+            if let Some(stay) = &ex.stay {
+                stay.has_failed.set(failure.is_some());
+            }
+        }
         // A stream that fails midway is cut, so that the client sees that it is not whole.
         Some(_) if matches!(ex.phase, Phase::Streaming(_)) => ex.keep_alive = false,
         Some(error) => {

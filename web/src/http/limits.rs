@@ -79,6 +79,9 @@ pub struct Limits {
     /// With as many, accepting pauses until one closes; clients wait in the
     /// system's queue.
     pub max_connections: usize,
+    /// Streams of a connection of HTTP/2 at a time; 100. More are refused, and
+    /// those that were reset count until their handlers have noticed.
+    pub max_concurrent_streams: u32,
 }
 
 impl Default for Limits {
@@ -100,6 +103,7 @@ impl Default for Limits {
             max_unread_bytes: 256 * 1024,
             max_body_expansion: 250,
             max_connections: 65_536,
+            max_concurrent_streams: 100,
         }
     }
 }

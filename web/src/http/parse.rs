@@ -68,9 +68,13 @@ pub fn parse_request(
     if scanned == 0 && read_head(buf, start, limits, head).is_ok() && head.len <= largest {
         return Ok(Parse::Complete);
     }
-    let Some(end) = find_head_end(buf, start, scanned, limits)? else {
-        check_first_byte(&buf[start..])?;
-        return Ok(Parse::NeedMore);
+    let end = match find_head_end(buf, start, scanned, limits) {
+        Ok(Some(end)) => end,
+        sought => {
+            // First, as it is known first: all reasons are the same however much came at once.
+            check_first_byte(&buf[start..])?;
+            return sought.map(|_| Parse::NeedMore);
+        }
     };
     read_head(&buf[..end], start, limits, head)?;
     Ok(Parse::Complete)

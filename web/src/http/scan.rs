@@ -23,13 +23,11 @@ pub(super) fn find_head_end(
     scanned: usize,
     limits: &Limits,
 ) -> Result<Option<usize>, ParseError> {
-    let end = find_blank_line(buf, start, scanned)?;
     let max = limits.max_head_bytes;
-    let too_large = match end {
-        Some(end) => end > max,
-        // The blank line is still missing, so this head needs more than `max`.
-        None => buf.len() >= max,
-    };
+    // What lies behind the limit is not looked at, so that a head is refused for the same reason
+    // however much of it came at once.
+    let end = find_blank_line(&buf[..max.min(buf.len())], start, scanned)?;
+    let too_large = end.is_none() && buf.len() >= max;
     // Fields are kept as offsets of 32 bits.
     if too_large || end.is_some_and(|end| end > u32::MAX as usize) {
         return Err(too_large_error(buf, start, max));

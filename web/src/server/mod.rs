@@ -1,11 +1,14 @@
 //! Listening: a port, its connections, and what they share; and the end of it all.
 //!
 //! `accept` takes connections as long as there is room, `listening` is what a program holds of that,
+//! `secure` shakes hands with them before,
 //! and `drain` lets the requests in flight finish.
 
 mod accept;
 mod drain;
 mod listening;
+#[cfg(feature = "tls")]
+mod secure;
 mod threads;
 
 use std::cell::OnceCell;
@@ -15,6 +18,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use squall::Deferred;
+#[cfg(feature = "tls")]
+use squall::net::TlsAcceptor;
 use squall::net::{IoStream, ListenOptions, TcpServer};
 
 use crate::conn::{Handle, Settings, Shared, TrustedProxies};
@@ -28,6 +33,9 @@ pub use threads::HttpThreads;
 use accept::{Accepting, accept};
 
 /// An HTTP/1.1 server: Tornado's `HTTPServer`.
+///
+/// With the feature `http2` it speaks HTTP/2 as well: to clients who agree on it as they shake hands
+/// for TLS, and to those who begin with it. The handlers are the same.
 ///
 /// # Examples
 ///
@@ -52,6 +60,8 @@ pub struct HttpServer {
     limits: Limits,
     trusted: Option<TrustedProxies>,
     decompress: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsAcceptor>,
     /// Made when the first socket is served: all that it serves is drained together.
     running: OnceCell<Running>,
 }
@@ -72,6 +82,8 @@ impl HttpServer {
             limits: Limits::default(),
             trusted: None,
             decompress: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             running: OnceCell::new(),
         }
     }
@@ -99,6 +111,41 @@ impl HttpServer {
     /// much that is of what went in. A body in another coding stays as it is.
     pub fn decompress_request(mut self, on: bool) -> HttpServer {
         self.decompress = on;
+        self.running = OnceCell::new();
+        self
+    }
+
+    /// Speaks TLS: serves `https`, with the feature `tls`.
+    ///
+    /// A client has `Limits::header_timeout` for its handshake. One that does not come to its end, for
+    /// it speaks plain HTTP or does not believe the certificate, is closed, and logged with its reason
+    /// as an info of the target `squall::web`. If the acceptor has no protocols (ALPN), it gets those
+    /// that this server speaks.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use squall::net::{Identity, TlsAcceptor};
+    /// use squall::yield_;
+    /// use squall_web::{Application, Exchange, HttpServer, Result};
+    ///
+    /// fn hello(ex: &mut Exchange) {
+    ///     ex.write(format!("Hello over {}", ex.request().scheme()));
+    /// }
+    ///
+    /// #[squall::main]
+    /// fn main() -> Result<()> {
+    ///     let tls = TlsAcceptor::builder(Identity::files("cert.pem", "key.pem")?).build()?;
+    ///     let server = HttpServer::new(Application::new().get("/", hello)).tls(tls);
+    ///     yield_!(server.listen("0.0.0.0:443")?)
+    /// }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsAcceptor) -> HttpServer {
+        self.tls = Some(match tls.alpn() {
+            [] => tls.with_alpn(PROTOCOLS),
+            _ => tls,
+        });
         self.running = OnceCell::new();
         self
     }
@@ -168,6 +215,11 @@ impl HttpServer {
 
     /// Serves one connection that is there already; done when it is closed.
     pub fn serve_stream(&self, stream: IoStream) -> Deferred<()> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone().filter(|_| !stream.is_secure()) {
+            let Running { shared, accepting } = self.running().clone();
+            return secure::serve(stream, tls, shared, accepting);
+        }
         self.running().shared.serve_stream(stream)
     }
 
@@ -188,6 +240,9 @@ impl HttpServer {
     /// Connections that wait for a next request are closed at once; each answer in flight says
     /// `Connection: close`, if its head is not sent yet. What still runs at the end is cancelled, and
     /// its connection closed.
+    ///
+    /// Who has connected is served, too, though nobody had accepted it yet; only a connection that comes
+    /// about at the moment in which the listening socket closes is reset by the system.
     pub async fn drain(&self, limit: Duration) -> Drained {
         drain::drain(self.running().clone(), limit).await
     }
@@ -200,13 +255,22 @@ impl HttpServer {
                 decompress: self.decompress,
                 ..Settings::default()
             };
+            let accepting = Accepting::new(self.limits.max_connections);
+            #[cfg(feature = "tls")]
+            let accepting = accepting.with_tls(self.tls.clone());
             Running {
                 shared: Rc::new(Shared::new(self.handler.clone(), settings)),
-                accepting: Rc::new(Accepting::new(self.limits.max_connections)),
+                accepting: Rc::new(accepting),
             }
         })
     }
 }
+
+/// What a server speaks over TLS.
+#[cfg(all(feature = "tls", feature = "http2"))]
+const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
+#[cfg(all(feature = "tls", not(feature = "http2")))]
+const PROTOCOLS: [&str; 1] = ["http/1.1"];
 
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -413,6 +413,22 @@ fn long_head_is_refused_and_one_at_the_limit_is_not() {
     assert_eq!(ParseError::TargetTooLong.status(), 414);
 }
 
+// Found by fuzzing: whole it was malformed, in pieces too long.
+#[test]
+fn reason_of_a_refusal_does_not_depend_on_how_much_came_at_once() {
+    let bare = b"GET / HTTP/1.1\r\nX: bbbbbbbbbbbbbbbbbbbb\n\r\n\r\n";
+    assert_eq!(limited(bare, 30), Some(ParseError::HeadTooLarge));
+    assert_eq!(
+        limited(bare, 45),
+        Some(ParseError::BadRequest("bare line feed"))
+    );
+    let noise = [0x16; 40];
+    let want = Some(ParseError::BadRequest("not an HTTP request"));
+    assert_eq!(limited(&noise, 30), want);
+    assert_eq!(limited(b"\n\n\n\n", 30), want);
+    assert_eq!(limited(b"\r\n\r\n\r\n", 30), want);
+}
+
 #[test]
 fn number_of_fields_is_limited() {
     for max in [0, 1, 2, 99, 100, 101, 150] {
