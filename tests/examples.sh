@@ -28,6 +28,7 @@ echo "--- spider, with few descriptors"
 )
 
 server=
+behind=
 trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT
 
 # probe NAME URL TEXT -- COMMAND: starts a server, asks it, and wants the text in its answer.
@@ -50,6 +51,13 @@ probe() {
 
 probe hello http://127.0.0.1:8888/ "Hello, world" -- "$bin/examples/hello"
 probe bench_server http://127.0.0.1:18231/fanout 45 -- "$bin/examples/bench_server" 18231
+probe probe http://127.0.0.1:18235/fanmap elapsed_ms -- "$bin/examples/probe" --port 18235
+"$bin/examples/probe" --port 18236 >/dev/null 2>&1 &
+behind=$!
+probe reverse_proxy http://127.0.0.1:18237/hello "Hello, world" -- \
+    "$bin/examples/reverse_proxy" 18237 http://127.0.0.1:18236
+kill "$behind"
+wait "$behind" || { echo "the probe did not end well" >&2; exit 1; }
 probe showcase http://127.0.0.1:18232/ Squall -- "$bin/showcase" --port 18232
 
 echo "--- echo_tcp"
