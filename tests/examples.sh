@@ -51,6 +51,7 @@ probe() {
 probe hello http://127.0.0.1:8888/ "Hello, world" -- "$bin/examples/hello"
 probe bench_server http://127.0.0.1:18231/fanout 45 -- "$bin/examples/bench_server" 18231
 probe showcase http://127.0.0.1:18232/ Squall -- "$bin/showcase" --port 18232
+probe websocket_chat http://127.0.0.1:18235/ "Squall chat" -- "$bin/examples/websocket_chat" 18235
 
 echo "--- echo_tcp"
 "$bin/examples/echo_tcp" 18233 >/dev/null 2>&1 &

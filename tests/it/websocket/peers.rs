@@ -113,7 +113,11 @@ fn node_connects_to_us() {
         })
         .collect();
     let deflate = "permessage-deflate";
-    assert_eq!(agreed, ["", deflate, deflate, deflate, deflate], "{printed}");
+    assert_eq!(
+        agreed,
+        ["", deflate, deflate, deflate, deflate],
+        "{printed}"
+    );
     assert_eq!(printed.matches("closed 4001").count(), 5, "{printed}");
     assert!(
         printed.ends_with("server closed 4002 as asked\n"),
