@@ -59,6 +59,7 @@ probe reverse_proxy http://127.0.0.1:18237/hello "Hello, world" -- \
 kill "$behind"
 wait "$behind" || { echo "the probe did not end well" >&2; exit 1; }
 probe showcase http://127.0.0.1:18232/ Squall -- "$bin/showcase" --port 18232
+probe websocket_chat http://127.0.0.1:18235/ "Squall chat" -- "$bin/examples/websocket_chat" 18235
 
 echo "--- echo_tcp"
 "$bin/examples/echo_tcp" 18233 >/dev/null 2>&1 &

@@ -27,6 +27,9 @@ mod memory;
 /// Other implementations: Python's `websockets`, node's `ws`.
 mod peers;
 
+/// The chat's page.
+mod browser;
+
 use std::net::SocketAddr;
 
 use squall::net::IoStream;

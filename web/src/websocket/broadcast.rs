@@ -80,6 +80,13 @@ impl Broadcast {
         self.len() == 0
     }
 
+    /// Returns the members, in the order in which they came: to close them all, or tell some.
+    pub fn members(&self) -> Vec<WebSocketSender> {
+        let members = self.members.borrow();
+        let list = members.list.iter().flatten();
+        list.map(|(_, sender)| sender.clone()).collect()
+    }
+
     /// Sends a message to all members without waiting, each by its connection's
     /// [policy](super::Overflow). Gives to how many it goes.
     pub fn push(&self, message: impl Into<Message>) -> usize {
