@@ -66,6 +66,9 @@ mod sim;
 /// The HTTP client, against servers good and bad.
 mod client;
 
+/// WebSocket, of servers and clients.
+mod websocket;
+
 /// The HTTP server over TLS.
 mod https;
 

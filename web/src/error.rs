@@ -110,9 +110,9 @@ impl Error {
 
     /// True if it is the news that the client has gone, or has stopped reading.
     pub(crate) fn is_client_gone(&self) -> bool {
-        let source = self.source();
-        let source = source.and_then(|source| source.downcast_ref::<squall::Error>());
-        source.is_some_and(|error| {
+        let sources = std::iter::successors(self.source(), |error| error.source());
+        let mut sources = sources.filter_map(|source| source.downcast_ref::<squall::Error>());
+        sources.any(|error| {
             let stalled = error
                 .io()
                 .is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);

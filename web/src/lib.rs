@@ -23,6 +23,7 @@
 //! | serve | [`HttpServer`], [`http::Limits`] |
 //! | answer without routes | [`Handle`] |
 //! | ask others | [`client`] |
+//! | talk both ways | [`websocket`] |
 //! | read and write HTTP/1.1 without a socket | [`mod@http`] |
 
 #![forbid(unsafe_code)]
@@ -40,6 +41,7 @@ mod http2;
 #[doc(hidden)]
 pub mod private;
 mod server;
+pub mod websocket;
 
 pub use self::http::{Compression, Cookie, CookieSecret, SameSite};
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};

@@ -8,7 +8,7 @@ mod bad_input;
 
 /// Tables of cases, and what runs them.
 mod cases;
-mod table;
+pub(crate) mod table;
 
 /// Streams, pipelines, early and late answers.
 mod flow;

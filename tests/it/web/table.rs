@@ -136,7 +136,7 @@ fn expected(text: &str) -> Expected {
 }
 
 /// Bytes of a text with escapes and repetitions.
-fn unescape(text: &str) -> Vec<u8> {
+pub(crate) fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut chars = text.char_indices();
     while let Some((at, c)) = chars.next() {

@@ -15,6 +15,7 @@ use crate::conn::{BodyPlan, Call, Exchange, Handle, Site, Verb, Xsrf};
 use crate::error::{Error, Result};
 use crate::files::StaticFiles;
 use crate::http::{Compression, CookieSecret};
+use crate::websocket::{self, WebSocketHandler};
 
 /// A table of routes, and what they lead to: Tornado's `Application`.
 ///
@@ -95,6 +96,18 @@ impl Application {
     ) -> Application {
         self.add(pattern, Target::Handler(Box::new(Factory::new(make))));
         self
+    }
+
+    /// Has a path's WebSocket connections served by handlers that `make` makes, one a connection.
+    #[track_caller]
+    pub fn websocket<H: WebSocketHandler>(
+        self,
+        pattern: &str,
+        make: impl Fn() -> H + 'static,
+    ) -> Application {
+        self.get(pattern, async move |ex: &mut Exchange| {
+            websocket::serve(make(), ex).await
+        })
     }
 
     /// Has a path's `GET` (and `HEAD`) requests answered by a function.

@@ -83,6 +83,13 @@ impl Buffer {
         self.end += bytes.len();
     }
 
+    /// Gives back the room that nothing will be read into.
+    pub(super) fn shrink(&mut self) {
+        self.compact();
+        self.bytes.truncate(self.end);
+        self.bytes.shrink_to_fit();
+    }
+
     /// Moves the bytes to the front.
     fn compact(&mut self) {
         self.bytes.copy_within(self.start..self.end, 0);

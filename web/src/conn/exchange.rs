@@ -22,6 +22,7 @@ use squall::net::IoStream;
 use super::arguments::{Arguments, PathArguments};
 use super::body::{self, BodyReader};
 use super::buffer::Buffer;
+use super::guest::Stay;
 use super::request::Request;
 use super::shared::Settings;
 use super::site::Site;
@@ -101,6 +102,8 @@ pub struct Exchange {
     pub(super) path_arguments: PathArguments,
     /// The route that was found when the body's plan was asked for.
     pub(crate) route: Option<usize>,
+    /// What goes on with the connection when it is not HTTP's any more.
+    pub(super) stay: Option<Box<Stay>>,
 }
 
 /// How far the answer is.
@@ -148,6 +151,7 @@ impl Exchange {
             arguments: None,
             path_arguments: PathArguments::default(),
             route: None,
+            stay: None,
         })
     }
 
@@ -193,7 +197,7 @@ impl Exchange {
         &self.settings
     }
 
-    pub(super) fn is_draining(&self) -> bool {
+    pub(crate) fn is_draining(&self) -> bool {
         self.settings.is_draining.get()
     }
 
@@ -278,6 +282,7 @@ impl Exchange {
             self.below = None;
         }
         self.detached = false;
+        self.stay = None;
     }
 
     /// Sends what is encoded.

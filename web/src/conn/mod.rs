@@ -16,6 +16,7 @@ mod cookies;
 mod exchange;
 mod failure;
 mod form;
+mod guest;
 mod idle;
 mod inflate;
 mod plan;
@@ -43,6 +44,7 @@ pub use wire::ClientGone;
 
 pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
+pub(crate) use guest::{Leaves, Place, Stay};
 #[cfg(feature = "http2")]
 pub(crate) use shared::Conn;
 pub(crate) use shared::{Activity, Settings, Shared};

@@ -26,6 +26,7 @@ use super::body::{self, BodyError};
 use super::clock::after;
 use super::exchange::{Exchange, Phase, SEND_AT};
 use super::failure::{log_error, log_panic};
+use super::guest::Stay;
 use super::plan::BodyPlan;
 use super::shared::{Activity, Conn, Shared};
 use crate::error::Error;
@@ -44,8 +45,8 @@ pub(super) enum Next {
     Nothing,
     /// All is over.
     Close,
-    /// The stream is somebody else's now.
-    Leave,
+    /// The stream is somebody else's now; the connection is there as long as this stays.
+    Leave(Option<Box<Stay>>),
     /// The client speaks HTTP/2, of which this has come.
     #[cfg(feature = "http2")]
     Http2(Vec<u8>),
@@ -81,7 +82,12 @@ pub(super) fn serve_connection(entered: Entered) {
             }
             Next::Nothing => entered.0.activity.set(before),
             Next::Close => break,
-            Next::Leave => return,
+            Next::Leave(stay) => {
+                if let Some(mut stay) = stay {
+                    yield_!(poll_fn(|cx| stay.rest.as_mut().poll(cx)));
+                }
+                return;
+            }
             #[cfg(feature = "http2")]
             Next::Http2(read) => {
                 yield_!(Box::pin(http2::serve(entered.0.clone(), read)));
@@ -155,7 +161,7 @@ async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next
         }
         respond(conn, shared, ex).await;
         if ex.detached {
-            return Next::Leave;
+            return Next::Leave(ex.stay.take());
         }
         if ex.has_unread_body() && ex.keep_alive {
             ex.keep_alive = Box::pin(drop_unread(ex)).await;
@@ -353,7 +359,11 @@ async fn respond(conn: &Conn, shared: &Shared, ex: &mut Exchange) {
         }
     };
     match failure {
-        _ if ex.detached => {}
+        _ if ex.detached => {
+            if let Some(stay) = &ex.stay {
+                stay.has_failed.set(failure.is_some());
+            }
+        }
         // A stream that fails midway is cut, so that the client sees that it is not whole.
         Some(_) if matches!(ex.phase, Phase::Streaming(_)) => ex.keep_alive = false,
         Some(error) => {

@@ -13,6 +13,7 @@ use squall::sync::Event;
 use squall::{Deferred, Timeout, turn_time};
 
 use super::Handle;
+use super::guest::Guests;
 use super::server::{Entered, serve_connection};
 use super::trusted::TrustedProxies;
 use super::worker::{Worker, worker};
@@ -30,6 +31,8 @@ pub(crate) struct Settings {
     pub(crate) decompress: bool,
     /// True once the server is to end: each answer is the last of its connection.
     pub(crate) is_draining: Cell<bool>,
+    /// Those who have a connection after HTTP, and want to know that.
+    pub(crate) guests: Rc<Guests>,
 }
 
 /// The common part of a server's connections.

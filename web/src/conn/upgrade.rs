@@ -94,6 +94,11 @@ impl Exchange {
         self.take_read_ahead();
         let used = self.used();
         let read = self.input.split_behind(used);
+        // The connection may stay for long, and the handler with it.
+        self.input.shrink();
+        self.written = Vec::new();
+        self.headers = Vec::new();
+        *self.wire.out.borrow_mut() = Vec::new();
         self.phase = Phase::Finished;
         self.keep_alive = false;
         self.detached = true;

@@ -88,6 +88,7 @@ pub(super) async fn drain(running: Running, limit: Duration) -> Drained {
     #[cfg(feature = "http2")]
     shared.draining.set();
     accepting.stop();
+    shared.settings.guests.tell_all();
     // Those that the system has taken in already are accepted first: their clients count as served.
     while accepting.loops.get() > 0 {
         accepting.ended_one.clear();

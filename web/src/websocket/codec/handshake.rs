@@ -1,0 +1,83 @@
+//! What both sides compute for the handshake (RFC 6455 §4).
+
+use super::base64;
+use super::sha1::sha1;
+
+/// Returns the answer to a client's key, by which a server shows that it has understood what it agrees
+/// to: its `Sec-WebSocket-Accept`.
+pub fn accept_key(key: &[u8]) -> String {
+    const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    base64::encode(&sha1(&[key, GUID].concat()))
+}
+
+/// True for a key as a client has to send it: 16 bytes in base 64.
+pub(in super::super) fn is_key(key: &[u8]) -> bool {
+    key.len() == 24 && base64::decoded_len(key) == Some(16)
+}
+
+/// The members of a header's list, without the blank around them.
+pub(in super::super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let members = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    members.filter(|member| !member.is_empty())
+}
+
+/// True if a page of this origin was served by this host: `Origin` has a scheme, `Host` has not.
+pub(in super::super) fn same_origin(origin: &str, host: &str) -> bool {
+    let Some((_, rest)) = origin.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    !authority.is_empty() && authority.eq_ignore_ascii_case(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_is_answered_as_in_the_rfc() {
+        // §1.3
+        let accept = accept_key(b"dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn keys_are_sixteen_bytes() {
+        let check = |key: &str, want| assert_eq!(is_key(key.as_bytes()), want, "{key}");
+        check("dGhlIHNhbXBsZSBub25jZQ==", true);
+        check("AAAAAAAAAAAAAAAAAAAAAA==", true);
+        // Bits that mean nothing.
+        check("AAAAAAAAAAAAAAAAAAAAAB==", true);
+        check("", false);
+        check("dGhlIHNhbXBsZSBub25jZQ", false);
+        check("dGhlIHNhbXBsZSBub25jZQ=", false);
+        check("dGhlIHNhbXBsZSBub25jZQ===", false);
+        check("dGhlIHNhbXBsZSBub25jZTE=", false);
+        check("dGhlIHNhbXBsZSBub25jZTEy", false);
+        check("dGhlIHNhbXBsZSBub25j", false);
+        check("dGhlIHNhbXBsZSBub25j?Q==", false);
+        check("dGhlIHNhbXBsZSBub25j=Q==", false);
+    }
+
+    #[test]
+    fn origin_is_compared_with_the_host() {
+        // W9
+        let check = |origin, host, want| assert_eq!(same_origin(origin, host), want, "{origin}");
+        check("http://h.example", "h.example", true);
+        check("https://h.example", "h.example", true);
+        check("http://H.Example/", "h.example", true);
+        check("http://h.example/path?x", "h.example", true);
+        check("http://h.example:81", "h.example:81", true);
+        check("http://h.example:81", "h.example", false);
+        check("http://h.example", "h.example:81", false);
+        check("http://sub.h.example", "h.example", false);
+        check("http://evil.example", "h.example", false);
+        check("http://evil.example/h.example", "h.example", false);
+        check("http://user@h.example", "h.example", false);
+        check("h.example", "h.example", false);
+        check("null", "null", false);
+        check("", "", false);
+        check("http://", "", false);
+        check("file://", "h.example", false);
+    }
+}
