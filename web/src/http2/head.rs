@@ -144,7 +144,7 @@ mod tests {
         check(
             crumbs,
             true,
-            "GET /x?y=z HTTP/1.1\r\nHost: a.example:81\r\ncookie: a=1; b=2\r\naccept: */*\r\n\r\n",
+            "GET /x?y=z HTTP/1.1\r\nHost: a.example:81\r\naccept: */*\r\ncookie: a=1; b=2\r\n\r\n",
         );
         let post = || Request::post("/p").header("host", "own");
         check(
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(request.uri(), "https://a:81/x?y");
         assert_eq!(request.method(), Method::PUT);
         let names: Vec<&str> = request.headers().keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["x", "content-length"]);
+        assert_eq!(names, ["content-length", "x"]);
     }
 
     #[cfg(feature = "tls")]
