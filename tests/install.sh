@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what some tests need beside cargo, on Debian, as root: curl, chromium, git, valgrind,
-# redis, nginx, node, python with some HTTP clients, ab, wrk, h2load, a compiler of C++ for libFuzzer.
+# redis, nginx, node, python with some HTTP clients, ab, wrk, nghttp2's
+# programs, openssl, a compiler of C++ for libFuzzer.
 # Under target/peers: packages of node's and Python's.
 # Tests that do not find it say that they are skipped, and why.
 set -euo pipefail
@@ -19,6 +20,8 @@ python3 -c "import ensurepip, venv" 2>/dev/null || missing+=(python3-venv)
 command -v ab >/dev/null || missing+=(apache2-utils)
 command -v wrk >/dev/null || missing+=(wrk)
 command -v h2load >/dev/null || missing+=(nghttp2-client)
+command -v nghttpd >/dev/null || missing+=(nghttp2-server)
+command -v openssl >/dev/null || missing+=(openssl)
 command -v c++ >/dev/null || missing+=(g++)
 if ((${#missing[@]})); then
     apt-get update -qq
@@ -27,7 +30,7 @@ fi
 
 # Python's clients, in a place of their own: tests/it/web/clients.rs looks for them there.
 venv="${CARGO_TARGET_DIR:-target}/clients-venv"
-clients=(aiohttp==3.14.5 httpx==0.28.1 requests==2.34.2)
+clients=(aiohttp==3.14.5 h2==4.4.1 httpx==0.28.1 requests==2.34.2)
 if [[ "$("$venv/bin/pip" freeze 2>/dev/null | grep -cxFf <(printf '%s\n' "${clients[@]}"))" != "${#clients[@]}" ]]; then
     python3 -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check "${clients[@]}"

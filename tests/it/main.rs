@@ -69,5 +69,14 @@ mod client;
 /// WebSocket, of servers and clients.
 mod websocket;
 
+/// The HTTP server over TLS.
+mod https;
+
+/// HTTP/2, both sides.
+mod http2;
+
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;
+
+/// `examples/probe`, started as a program and asked from outside.
+mod probe;

@@ -19,6 +19,7 @@
 //! | to do this | use |
 //! |---|---|
 //! | answer requests by functions or types | [`Application`], [`RequestHandler`], [`Exchange`] |
+//! | serve files | [`StaticFiles`] |
 //! | serve | [`HttpServer`], [`http::Limits`] |
 //! | answer without routes | [`Handle`] |
 //! | ask others | [`client`] |
@@ -33,20 +34,25 @@ mod app;
 pub mod client;
 mod conn;
 mod error;
+mod files;
 pub mod http;
+#[cfg(feature = "http2")]
+mod http2;
 #[doc(hidden)]
 pub mod private;
 mod server;
 pub mod websocket;
 
+pub use self::http::{Compression, Cookie, CookieSecret, SameSite};
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 pub use app::{Application, AsyncFunction, HandlerFunction, RequestHandler, SyncFunction};
 pub use client::AsyncHttpClient;
 pub use conn::{
-    BodyPlan, Call, ClientGone, Detached, Exchange, Handle, HandlerResult, IntoName, IntoValue,
-    Request, TrustedProxies, Verb,
+    BodyPlan, Call, ClientGone, Detached, Exchange, FormFile, Handle, HandlerResult, IntoName,
+    IntoValue, Request, TrustedProxies, Verb, Xsrf,
 };
 pub use error::{Error, Result};
+pub use files::StaticFiles;
 pub use server::{Drained, HttpServer, HttpThreads, Listening, Serving, Unfinished};
 pub use squall_macros::request_handler;
 

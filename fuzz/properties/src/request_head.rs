@@ -30,6 +30,9 @@ pub fn check(data: &[u8]) {
     let whole = parse(data, 0);
     against_strict(data, &whole);
     at_every_split(data, &whole);
+    if data.len() <= 64 {
+        neighbours(data, |near| against_strict(near, &parse(near, 0)));
+    }
     if let Ok(Some(head)) = &whole {
         there_and_back(data, head);
     }
@@ -135,6 +138,18 @@ fn at_every_split(data: &[u8], whole: &Result<Option<RequestHead>, ParseError>) 
 pub fn splits(len: usize) -> impl Iterator<Item = usize> {
     let step = len / 100 + 1;
     (len % step..len).step_by(step)
+}
+
+/// Calls `check` with what differs from `data` in one byte, by one of those that mean something.
+pub fn neighbours(data: &[u8], check: impl Fn(&[u8])) {
+    let mut near = data.to_vec();
+    for at in 0..data.len() {
+        for byte in *b"\r\n \t:;,0a\0\x7f\x80" {
+            near[at] = byte;
+            check(&near);
+        }
+        near[at] = data[at];
+    }
 }
 
 /// Writes the head as a client would, and reads that.

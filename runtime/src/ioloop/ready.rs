@@ -241,11 +241,20 @@ pub(super) fn make_room<T>(slab: &mut Slab<T>) {
 
 /// Has a slab that is nearly empty give back its memory, as far as what is left stands at its front:
 /// after a crowd has gone.
+#[inline]
 pub(super) fn give_room_back<T>(slab: &mut Slab<T>) {
-    const WORTH_IT: usize = 1024;
+    const WORTH_IT: usize = 4096;
+    if slab.capacity() >= WORTH_IT {
+        give_much_room_back(slab);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn give_much_room_back<T>(slab: &mut Slab<T>) {
     let (len, room) = (slab.len(), slab.capacity());
     // Only at these lengths, so that it is not tried with each that goes.
-    if room >= WORTH_IT && (len == room / 16 || len == room / 256 || len <= 2) {
+    if len == room / 16 || len == room / 256 || len <= 2 {
         // Made anew, under the same keys: shrunk in place it would stay in the way of the memory that
         // others have given back.
         *slab = std::mem::take(slab).into_iter().collect();

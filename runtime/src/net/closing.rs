@@ -41,11 +41,34 @@ impl IoStream {
 
     /// Tells the peer that no more will be written; reading goes on.
     ///
+    /// TLS tells it in bytes, which a peer that reads slowly may have no room for now: then it is not
+    /// told. See [`finish_writing`](Self::finish_writing).
+    ///
     /// # Errors
     ///
     /// If the connection is gone.
     pub fn shutdown_write(&self) -> Result<()> {
         self.socket.shutdown_write()?;
+        if self.socket.only_writes() {
+            self.registration.close();
+        }
+        Ok(())
+    }
+
+    /// As [`shutdown_write`](Self::shutdown_write), and waits until the system has taken that.
+    ///
+    /// With TLS a peer takes an end without it for a cut: where the end of the connection is the end of
+    /// a message, this comes before [`close`](Self::close).
+    ///
+    /// # Errors
+    ///
+    /// If the stream is closed, or the connection gone.
+    ///
+    /// # Cancellation
+    ///
+    /// The peer may not be told.
+    pub async fn finish_writing(&self) -> Result<()> {
+        poll_fn(|cx| self.poll_finish_writing(cx)).await?;
         if self.socket.only_writes() {
             self.registration.close();
         }

@@ -164,6 +164,15 @@ impl Socket {
         }
     }
 
+    /// As `shutdown_write`, but would block where the end is told in bytes that the socket does not take.
+    pub(super) fn finish_writing(&self) -> io::Result<()> {
+        match self {
+            #[cfg(feature = "tls")]
+            Socket::Tls(session) => session.finish_writing(),
+            _ => self.shutdown_write(),
+        }
+    }
+
     fn close_pipe(&self) {
         match self {
             Socket::Reader(pipe) => drop(pipe.take()),

@@ -224,6 +224,11 @@ impl IoStream {
         self.socket.local_addr()
     }
 
+    /// True if there is TLS on the stream.
+    pub fn is_secure(&self) -> bool {
+        self.socket.tells_ends()
+    }
+
     /// Returns the number of the descriptor, for a socket option that has no method here; none for a
     /// pair in memory and a pipe that is closed. Tornado's `fileno`.
     ///
@@ -319,6 +324,19 @@ impl IoStream {
                     return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
                 }
                 Ok(written) => return Poll::Ready(Ok(written)),
+                Err(error) => self.write_failed(error)?,
+            }
+        }
+    }
+
+    pub(super) fn poll_finish_writing(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            if self.closed.get() {
+                return Poll::Ready(Err(Error::stream_closed()));
+            }
+            ready!(self.registration.poll_ready(Direction::Write, cx))?;
+            match self.socket.finish_writing() {
+                Ok(()) => return Poll::Ready(Ok(())),
                 Err(error) => self.write_failed(error)?,
             }
         }

@@ -22,7 +22,22 @@ mod pool;
 mod proxies;
 
 /// nginx, Python's server and node's, and ours.
-mod servers;
+pub(crate) mod servers;
+
+/// Over TLS: certificates, good and bad, and how connections are told apart.
+mod https;
+
+/// Over TLS to openssl's server, nginx, Python's and node's.
+mod https_servers;
+
+/// Digest authorization, against Python's own reckoning.
+mod digest;
+
+/// Through SOCKS.
+mod socks;
+
+/// Unix sockets, and resolvers of one's own.
+mod elsewhere;
 
 /// The client that blocks.
 mod blocking;
@@ -192,7 +207,7 @@ pub(crate) fn run_real<F: IntoFuture>(f: impl FnOnce() -> F) -> F::Output {
 }
 
 /// An error's text after the host.
-pub(super) fn text(error: &FetchError) -> String {
+pub(crate) fn text(error: &FetchError) -> String {
     let text = error.to_string();
     match text
         .strip_prefix("fetch from ")

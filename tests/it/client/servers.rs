@@ -17,7 +17,7 @@ use squall_web::{Application, Exchange, HttpServer, Result};
 use super::run_real;
 
 /// True if the program is there; says that the test is skipped if not, and fails in CI.
-fn has(program: &str, asks_version_by: &str) -> bool {
+pub(crate) fn has(program: &str, asks_version_by: &str) -> bool {
     let found = Command::new(program).arg(asks_version_by).output().is_ok();
     if !found {
         let note = format!("skipped: {program} is not installed (tests/install.sh installs it)");
@@ -28,9 +28,15 @@ fn has(program: &str, asks_version_by: &str) -> bool {
 }
 
 /// A program that serves, and a folder for it; both go with this.
-struct Program {
+pub(crate) struct Program {
     process: Child,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
+}
+
+impl Program {
+    pub(crate) fn new(process: Child, folder: PathBuf) -> Program {
+        Program { process, folder }
+    }
 }
 
 impl Drop for Program {
@@ -43,18 +49,18 @@ impl Drop for Program {
     }
 }
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("squall-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     folder
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
-fn wait_for(port: u16) {
+pub(crate) fn wait_for(port: u16) {
     let begun = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(
@@ -187,7 +193,7 @@ fn nginx_serves_many_of_us_at_once() {
 }
 
 /// Starts a program in a folder; it prints its port first.
-fn start(command: &mut Command, folder: PathBuf) -> (Program, u16) {
+pub(crate) fn start(command: &mut Command, folder: PathBuf) -> (Program, u16) {
     let mut process = command
         .current_dir(&folder)
         .stdout(Stdio::piped())

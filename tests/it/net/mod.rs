@@ -16,7 +16,7 @@ mod listening;
 mod reads;
 
 /// TLS.
-mod tls;
+pub(crate) mod tls;
 
 /// Writes, slow readers, and closing.
 mod writes;

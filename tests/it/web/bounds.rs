@@ -12,8 +12,9 @@ use squall_web::{Application, BodyPlan, Exchange, HttpServer, Listening, Result}
 use super::{ask, body, connect, get, hello, read_answer, status};
 use crate::support::{capture_logs, run};
 
+/// To the nearest one: the two ends of a connection notice what happens a moment apart.
 fn seconds_since(began: std::time::Instant) -> u64 {
-    (IoLoop::current().time() - began).as_secs()
+    (IoLoop::current().time() - began).as_secs_f64().round() as u64
 }
 
 fn listen(limits: Limits) -> Listening {

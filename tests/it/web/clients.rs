@@ -242,7 +242,7 @@ fn curl_is_served() {
 }
 
 /// Where `tests/install.sh` puts Python's clients.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let target = tmp.parent().expect("it is in the target folder");
     target.join("clients-venv/bin/python")

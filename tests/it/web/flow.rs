@@ -253,7 +253,7 @@ fn a_handler_that_waits_learns_that_its_client_has_gone() {
                 let began = IoLoop::current().time();
                 let limit = Duration::from_secs(3600);
                 let gone = squall::with_timeout(limit, ex.client_gone()).await.is_ok();
-                let seconds = (IoLoop::current().time() - began).as_secs();
+                let seconds = (IoLoop::current().time() - began).as_secs_f64().round();
                 self.0.add(format!("gone {gone} after {seconds} s"));
             })
         }

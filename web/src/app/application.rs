@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::rc::Rc;
 
 use http::{Method, StatusCode};
 
@@ -10,8 +11,10 @@ use super::endpoint::{Endpoint, Factory, Functions, HandlerFunction, method_not_
 use super::handler::RequestHandler;
 use super::log;
 use super::pattern::Pattern;
-use crate::conn::{BodyPlan, Call, Exchange, Handle, Verb};
-use crate::error::Error;
+use crate::conn::{BodyPlan, Call, Exchange, Handle, Site, Verb, Xsrf};
+use crate::error::{Error, Result};
+use crate::files::StaticFiles;
+use crate::http::{Compression, CookieSecret};
 use crate::websocket::{self, WebSocketHandler};
 
 /// A table of routes, and what they lead to: Tornado's `Application`.
@@ -51,6 +54,7 @@ pub struct Application {
     literals: HashMap<Box<[u8]>, usize, BuildHasherDefault<Fnv>>,
     /// The routes that match several paths, in order.
     patterns: Vec<usize>,
+    site: Option<Rc<Site>>,
 }
 
 struct Route {
@@ -59,6 +63,8 @@ struct Route {
     target: Target,
     /// How its requests' bodies are taken, if that was said.
     body: Option<BodyPlan>,
+    /// True if its requests need no XSRF token.
+    xsrf_exempt: bool,
 }
 
 enum Target {
@@ -165,6 +171,26 @@ impl Application {
         self
     }
 
+    /// Serves the files of a directory at the paths that begin with `prefix`.
+    ///
+    /// # Panics
+    ///
+    /// If the prefix does not begin and end with a slash.
+    #[track_caller]
+    pub fn files(self, prefix: &str, files: StaticFiles) -> Application {
+        assert!(
+            prefix.ends_with('/'),
+            "the prefix {prefix:?} of files needs a slash at its end"
+        );
+        let len = prefix.len();
+        let serve = async move |ex: &mut Exchange| {
+            // As it was sent: the files' own rules say what may be decoded.
+            let path = ex.request().path().get(len..).unwrap_or("").to_owned();
+            files.serve(ex, &path).await
+        };
+        self.get(&format!("{prefix}{{path...}}"), serve)
+    }
+
     /// Says how the bodies of a path's requests are taken: read whole, or streamed; and their limits.
     ///
     /// # Panics
@@ -172,17 +198,58 @@ impl Application {
     /// If no route has this pattern: add the route first.
     #[track_caller]
     pub fn body(mut self, pattern: &str, plan: BodyPlan) -> Application {
-        let mut routes = self
-            .routes
-            .iter_mut()
-            .filter(|route| *route.text == *pattern)
-            .peekable();
+        self.routes_of(pattern, |route| route.body = Some(plan));
+        self
+    }
+
+    /// Changes the routes with this pattern.
+    #[track_caller]
+    fn routes_of(&mut self, pattern: &str, change: impl FnMut(&mut Route)) {
+        let routes = self.routes.iter_mut();
+        let mut routes = routes.filter(|route| *route.text == *pattern).peekable();
         assert!(
             routes.peek().is_some(),
-            "no route has the pattern {pattern:?}: say how its bodies are taken after adding it"
+            "no route has the pattern {pattern:?}: add it before saying more of it"
         );
-        routes.for_each(|route| route.body = Some(plan));
+        routes.for_each(change);
+    }
+
+    /// Has answers compressed for clients that accept it.
+    pub fn compress(mut self, compression: Compression) -> Application {
+        self.site_mut().compression = Some(compression);
         self
+    }
+
+    /// Gives it the keys that [signed cookies](Exchange::set_signed_cookie) need.
+    pub fn cookie_secret(mut self, secret: CookieSecret) -> Application {
+        self.site_mut().secret = Some(secret);
+        self
+    }
+
+    /// Has all requests that may change something (all but `GET`, `HEAD` and `OPTIONS`)
+    /// [checked](Exchange::check_xsrf) to come from pages of this site: Tornado's `xsrf_cookies`.
+    ///
+    /// The pages put [`xsrf_token`](Exchange::xsrf_token) into their forms. Of a body that a route
+    /// streams the arguments do not count: send the header.
+    pub fn xsrf_cookies(mut self, xsrf: Xsrf) -> Application {
+        self.site_mut().xsrf = Some(xsrf);
+        self
+    }
+
+    /// Leaves a path's requests unchecked by [`xsrf_cookies`](Application::xsrf_cookies): those that
+    /// other programs send, and that prove otherwise who they are.
+    ///
+    /// # Panics
+    ///
+    /// If no route has this pattern: add the route first.
+    #[track_caller]
+    pub fn xsrf_exempt(mut self, pattern: &str) -> Application {
+        self.routes_of(pattern, |route| route.xsrf_exempt = true);
+        self
+    }
+
+    fn site_mut(&mut self) -> &mut Site {
+        Rc::make_mut(self.site.get_or_insert_default())
     }
 
     #[track_caller]
@@ -203,7 +270,18 @@ impl Application {
             pattern,
             target,
             body: None,
+            xsrf_exempt: false,
         });
+    }
+
+    /// A method that is lacking is told of first, whoever asks.
+    fn check_xsrf(&self, route: &Route, verb: Verb, ex: &mut Exchange) -> Result<()> {
+        let is_on = self.site.as_ref().is_some_and(|site| site.xsrf.is_some());
+        let is_harmless = matches!(verb, Verb::Get | Verb::Head | Verb::Options);
+        match is_on && !is_harmless && !route.xsrf_exempt && route.target.endpoint().answers(verb) {
+            true => ex.check_xsrf(),
+            false => Ok(()),
+        }
     }
 
     /// The first route that matches, its arguments being noted in the exchange.
@@ -238,13 +316,17 @@ impl Handle for Application {
     }
 
     fn handle<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a> {
+        ex.site.clone_from(&self.site);
         let found = ex.route.or_else(|| self.find(ex));
         let Some(route) = found.map(|index| &self.routes[index]) else {
             return no_route(ex);
         };
         let endpoint = route.target.endpoint();
         match Verb::of(ex.request().method()) {
-            Some(verb) => endpoint.serve(verb, ex),
+            Some(verb) => match self.check_xsrf(route, verb, ex) {
+                Ok(()) => endpoint.serve(verb, ex),
+                Err(error) => Call::done(Err::<(), _>(error)),
+            },
             None => method_not_allowed(ex, &endpoint.methods()),
         }
     }

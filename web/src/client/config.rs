@@ -1,7 +1,12 @@
 //! The client's bounds, and what its requests have in common.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::Duration;
+
+use squall::net::Resolver;
+#[cfg(feature = "tls")]
+use squall::net::TlsConnector;
 
 use super::cookies::CookieJar;
 use super::proxy::Proxies;
@@ -56,6 +61,16 @@ pub struct ClientConfig {
     /// Other names or addresses to connect to: from `host` or `host:port` to `host` or `host:port`.
     /// The request still goes to the host of its URL.
     pub hostname_mapping: HashMap<String, String>,
+    /// Who looks names up; `None` is the system, on another thread.
+    pub resolver: Option<Rc<dyn Resolver>>,
+    /// Whom to believe over TLS, and what to show, unless a request says otherwise; `None` believes whom
+    /// the system does, and shows nothing. Tornado's `ssl_options`.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsConnector>,
+    /// Whether HTTP/2 is spoken to those who speak it, over TLS; true. All requests of one origin then
+    /// share a connection.
+    #[cfg(feature = "http2")]
+    pub http2: bool,
 }
 
 impl Default for ClientConfig {
@@ -75,6 +90,11 @@ impl Default for ClientConfig {
             cookies: None,
             proxies: Proxies::none(),
             hostname_mapping: HashMap::new(),
+            resolver: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "http2")]
+            http2: true,
         }
     }
 }

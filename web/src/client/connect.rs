@@ -1,4 +1,5 @@
-//! From a route to a stream: look up the name, try its addresses, ask a proxy for a tunnel.
+//! From a route to a stream: look up the name, try its addresses, ask a proxy for a tunnel,
+//! shake hands.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -10,38 +11,196 @@ use http::{Method, StatusCode};
 use squall::net::{IoStream, Resolver, TcpClient, ThreadedResolver};
 
 use super::error::{Source, Stage};
+use super::fetch::Shared;
 use super::progress::Progress;
 use super::proxy::Proxy;
 use super::route::{Origin, Route, Through};
+#[cfg(all(feature = "http2", feature = "tls"))]
+use super::sessions::Known;
+use super::socks::{self, Target};
+use super::tls::Trust;
 use super::wire::Wire;
 use crate::http::{BodyFraming, Limits, encode_request_head};
+#[cfg(all(feature = "http2", feature = "tls"))]
+use crate::http2;
 
-/// Makes a connection; `progress` follows, for whoever has to say where it failed.
-pub(super) async fn connect(
-    route: &Route,
-    mapping: &HashMap<String, String>,
-    allow_ipv6: bool,
-    limits: &Limits,
-    progress: &Progress,
-) -> Result<IoStream, Source> {
-    let to = mapped(&route.to, mapping);
-    let fits = |address: &SocketAddr| allow_ipv6 || address.is_ipv4();
-    progress.enter_with(Stage::Resolve, &to.host);
-    let mut addresses = ThreadedResolver::new().resolve(&to.host, to.port).await?;
-    addresses.retain(fits);
-    progress.enter_with(Stage::Connect, format_args!("{}:{}", to.host, to.port));
-    let client = TcpClient::new().source_ip(route.source);
-    let connected = client.connect_addresses(addresses).await;
-    let stream = connected.map_err(|error| of_the_system(error, &to.host))?;
-    match &route.through {
-        Through::Nobody | Through::Forward(_) => Ok(stream),
-        Through::Tunnel(tunnel) => {
+/// What a connection is made with; `progress` follows, for whoever has to say where it failed.
+pub(super) struct Connecting<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) allow_ipv6: bool,
+    pub(super) limits: &'a Limits,
+    pub(super) progress: &'a Progress,
+}
+
+/// What a request may be sent on.
+pub(super) struct Connected {
+    pub(super) stream: IoStream,
+    /// True if there was a connection already.
+    pub(super) reused: bool,
+    /// True if the stream is for one request, as it is one of HTTP/2.
+    pub(super) is_http2: bool,
+}
+
+impl Connecting<'_> {
+    /// Makes a connection, or has one of HTTP/2 that is there carry one more request.
+    pub(super) async fn reach(&self, route: &Route) -> Result<Connected, Source> {
+        #[cfg(all(feature = "http2", feature = "tls"))]
+        if let Some(known) = self.shared.sessions.of(route) {
+            return self.reach_by_either(route, &known).await;
+        }
+        Ok(Connected {
+            stream: self.connect(route).await?,
+            reused: false,
+            is_http2: false,
+        })
+    }
+
+    #[cfg(all(feature = "http2", feature = "tls"))]
+    async fn reach_by_either(
+        &self,
+        route: &Route,
+        known: &std::rc::Rc<Known>,
+    ) -> Result<Connected, Source> {
+        let carried = |stream, reused| Connected {
+            stream,
+            reused,
+            is_http2: true,
+        };
+        if let Some(stream) = known.open() {
+            return Ok(carried(stream, true));
+        }
+        let turn = match known.is_http1.get() {
+            true => None,
+            false => Some(known.asking.acquire().await),
+        };
+        if let Some(stream) = known.open() {
+            return Ok(carried(stream, true));
+        }
+        let stream = self.connect(route).await?;
+        let is_http2 = http2::is_agreed(&stream);
+        known.is_http1.set(!is_http2);
+        let connected = match is_http2 {
+            true => carried(self.shared.sessions.begin(stream, known).await?, false),
+            false => Connected {
+                stream,
+                reused: false,
+                is_http2: false,
+            },
+        };
+        drop(turn);
+        Ok(connected)
+    }
+
+    /// Makes a connection: to a host or a proxy, through that, and secures it.
+    async fn connect(&self, route: &Route) -> Result<IoStream, Source> {
+        let (shared, progress) = (self.shared, self.progress);
+        // First, as bad settings need no connection.
+        progress.enter(Stage::Request);
+        let connectors = &shared.connectors;
+        let security = match &route.trust {
+            Some(trust) => Some(connectors.prepare(trust, self.protocols()).await?),
+            None => None,
+        };
+        let proxy_security = match &route.through {
+            Through::Nobody => None,
+            Through::Forward(proxy) => Trust::of_proxy(proxy, &shared.config),
+            Through::Tunnel(tunnel) => Trust::of_proxy(&tunnel.0, &shared.config),
+        };
+        let proxy_security = match &proxy_security {
+            Some(trust) => Some(connectors.prepare(trust, &HTTP1).await?),
+            None => None,
+        };
+        let mut stream = match &route.unix {
+            Some(path) => {
+                progress.enter_with(Stage::Connect, path.display());
+                TcpClient::new().connect_unix(path).await?
+            }
+            None => self.dial(route).await?,
+        };
+        if let Some(prepared) = proxy_security {
+            stream = prepared.secure(stream, &route.to.host, progress).await?;
+        }
+        if let Through::Tunnel(tunnel) = &route.through {
             let (proxy, target) = &**tunnel;
             progress.enter_with(Stage::Proxy, proxy.authority());
-            open_tunnel(stream, proxy, target, limits, progress).await
+            stream = match proxy.socks() {
+                None => open_tunnel(stream, proxy, target, self.limits, progress).await?,
+                Some(looks_up) => {
+                    self.open_socks(&stream, proxy, target, looks_up).await?;
+                    stream
+                }
+            };
+        }
+        match security {
+            Some(prepared) => {
+                let host = &route.server().host;
+                prepared.secure(stream, host, progress).await
+            }
+            None => Ok(stream),
         }
     }
+
+    fn protocols(&self) -> &'static [&'static str] {
+        #[cfg(feature = "http2")]
+        if self.shared.config.http2 {
+            return &EITHER;
+        }
+        &HTTP1
+    }
+
+    async fn open_socks(
+        &self,
+        stream: &IoStream,
+        proxy: &Proxy,
+        target: &Origin,
+        looks_up: bool,
+    ) -> Result<(), Source> {
+        let to = mapped(target, &self.shared.config.hostname_mapping);
+        let address = match looks_up {
+            true => None,
+            false => {
+                let found = self.look_up(&to).await?;
+                self.progress.enter_with(Stage::Proxy, proxy.authority());
+                Some(
+                    found
+                        .first()
+                        .copied()
+                        .ok_or("the host has no such address")?,
+                )
+            }
+        };
+        let target = address.map_or(Target::Host(&to), Target::Address);
+        socks::open_tunnel(stream, target, proxy.user.as_deref()).await
+    }
+
+    async fn look_up(&self, host: &Origin) -> Result<Vec<SocketAddr>, Source> {
+        let fits = |address: &SocketAddr| self.allow_ipv6 || address.is_ipv4();
+        self.progress.enter_with(Stage::Resolve, &host.host);
+        let addresses = match &self.shared.config.resolver {
+            Some(own) => own.resolve(&host.host, host.port),
+            None => ThreadedResolver::new().resolve(&host.host, host.port),
+        };
+        let mut addresses = addresses.await?;
+        addresses.retain(fits);
+        Ok(addresses)
+    }
+
+    /// Connects to one of the addresses of the route's first host.
+    async fn dial(&self, route: &Route) -> Result<IoStream, Source> {
+        let (config, progress) = (&self.shared.config, self.progress);
+        let to = mapped(&route.to, &config.hostname_mapping);
+        let addresses = self.look_up(&to).await?;
+        progress.enter_with(Stage::Connect, format_args!("{}:{}", to.host, to.port));
+        let client = TcpClient::new().source_ip(route.source);
+        let connected = client.connect_addresses(addresses).await;
+        connected.map_err(|error| of_the_system(error, &to.host))
+    }
 }
+
+/// What is spoken on a connection with TLS.
+const HTTP1: [&str; 1] = ["http/1.1"];
+#[cfg(feature = "http2")]
+const EITHER: [&str; 2] = ["h2", "http/1.1"];
 
 /// Why there is no connection. A name has several addresses, so the error says which failed; that of a
 /// host which is an address would only say it again.

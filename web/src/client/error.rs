@@ -18,6 +18,7 @@ use super::response::Response;
 /// fetch from a.example:81: connect to a.example:81 failed: no connection to 10.0.0.7:81: Connection refused (os error 111)
 /// fetch from a.example: timed out after 20 s while waiting for the response head
 /// fetch from a.example: receiving the response body failed after 3 of 5 bytes: the server closed …
+/// fetch from a.example: TLS handshake with a.example failed: the peer's certificate has expired 3 days ago
 /// fetch from a.example: status 404 Not Found
 /// ```
 ///
@@ -85,6 +86,8 @@ pub enum Stage {
     Connect,
     /// The proxy was asked for a tunnel.
     Proxy,
+    /// The two sides were agreeing on TLS: this is where a certificate is found to be bad.
+    Handshake,
     /// The request was being sent.
     Send,
     /// The head of the response was waited for.
@@ -115,7 +118,7 @@ impl FetchError {
     pub fn is_connect(&self) -> bool {
         matches!(
             self.stage(),
-            Stage::Queue | Stage::Resolve | Stage::Connect | Stage::Proxy
+            Stage::Queue | Stage::Resolve | Stage::Connect | Stage::Proxy | Stage::Handshake
         )
     }
 

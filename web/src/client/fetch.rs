@@ -4,12 +4,11 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use http::header;
-use squall::net::IoStream;
+use http::{StatusCode, header};
 use squall::{IoLoop, with_timeout, yield_};
 
 use super::config::ClientConfig;
-use super::connect::connect;
+use super::connect::{Connected, Connecting};
 use super::error::{FetchError, Kind, Stage, Which};
 use super::hop::{Hop, authority, is_redirect};
 use super::pool::Pool;
@@ -17,7 +16,10 @@ use super::progress::Progress;
 use super::request::{Callbacks, Options, Request};
 use super::response::{Head, Response, TimeInfo};
 use super::route::Route;
+#[cfg(all(feature = "http2", feature = "tls"))]
+use super::sessions::Sessions;
 use super::stream::ResponseStream;
+use super::tls::Connectors;
 use super::trip::{Trip, begin};
 use super::wire::Failure;
 
@@ -25,12 +27,18 @@ use super::wire::Failure;
 pub(super) struct Shared {
     pub(super) config: ClientConfig,
     pub(super) pool: Rc<Pool>,
+    pub(super) connectors: Connectors,
+    #[cfg(all(feature = "http2", feature = "tls"))]
+    pub(super) sessions: Sessions,
 }
 
 impl Shared {
     pub(super) fn new(config: ClientConfig) -> Shared {
         Shared {
             pool: Pool::new(&config),
+            connectors: Connectors::default(),
+            #[cfg(all(feature = "http2", feature = "tls"))]
+            sessions: Sessions::new(&config),
             config,
         }
     }
@@ -142,6 +150,16 @@ impl Fetch {
             let trip = self.hop().await?;
             self.keep_cookies(&trip);
             let status = trip.head.status;
+            if status == StatusCode::UNAUTHORIZED
+                && self.hop.body.can_be_sent()
+                && let Some(digest) = &mut self.hop.digest
+                && digest.take_challenge(&trip.head.headers)
+            {
+                match self.unless_stalled(trip.drain()).await {
+                    Some(()) => continue,
+                    None => return Err(self.timed_out(Which::Stall, self.stall_limit)),
+                }
+            }
             let location = trip.head.headers.get(header::LOCATION);
             let verdict = match location.filter(|_| is_redirect(status)) {
                 Some(location) if self.options.follow_redirects => {
@@ -181,19 +199,30 @@ impl Fetch {
         let seat = seat.map_err(|_| self.timed_out(Which::Connect, self.connect_limit))?;
 
         let mut idle = shared.pool.take(&route);
+        let mut is_first = true;
         loop {
-            self.times.reused = idle.is_some();
-            let stream = match idle.take() {
-                Some(stream) => stream,
-                None => self.connect(&route).await?,
+            let connected = match idle.take() {
+                Some(stream) => Connected {
+                    stream,
+                    reused: true,
+                    is_http2: false,
+                },
+                None => self.reach(&route).await?,
             };
+            self.times.reused = connected.reused;
             let since = IoLoop::current().time();
-            let trip = self.begin(stream, &route).await?;
+            let trip = self.begin(connected, &route).await?;
             self.times.head += elapsed(since);
             match trip {
                 // The server closed it as we sent: try once more, if sending twice is as good as once.
                 Err(failure)
-                    if failure.silent && self.times.reused && self.hop.can_be_repeated() => {}
+                    if failure.silent
+                        && self.times.reused
+                        && is_first
+                        && self.hop.can_be_repeated() =>
+                {
+                    is_first = false;
+                }
                 Err(failure) => return Err(self.failed(failure)),
                 // It does not know the question, or does not like it (RFC 9110 §10.1.1).
                 Ok(trip)
@@ -211,16 +240,20 @@ impl Fetch {
         }
     }
 
-    async fn connect(&mut self, route: &Route) -> Result<IoStream, FetchError> {
+    async fn reach(&mut self, route: &Route) -> Result<Connected, FetchError> {
         let shared = self.shared.clone();
-        let (config, since) = (&shared.config, IoLoop::current().time());
-        let limits = config.limits(self.max_body_bytes);
-        let (mapping, ipv6) = (&config.hostname_mapping, self.options.allow_ipv6);
-        let connecting = connect(route, mapping, ipv6, &limits, &self.progress);
-        let connected = yield_!(with_timeout(self.connect_limit, connecting));
+        let since = IoLoop::current().time();
+        let connecting = Connecting {
+            shared: &shared,
+            allow_ipv6: self.options.allow_ipv6,
+            limits: &shared.config.limits(self.max_body_bytes),
+            progress: &self.progress,
+        };
+        let connected = connecting.reach(route);
+        let connected = yield_!(with_timeout(self.connect_limit, connected));
         self.times.connect += elapsed(since);
         match connected {
-            Ok(Ok(stream)) => Ok(stream),
+            Ok(Ok(connected)) => Ok(connected),
             Ok(Err(error)) => {
                 let kind = Kind::Failed(self.progress.at());
                 Err(self.hop.error(kind).because(error))
@@ -232,16 +265,25 @@ impl Fetch {
     /// The outer error ends the fetch; of the inner one it may be tried again.
     async fn begin(
         &mut self,
-        stream: IoStream,
+        connected: Connected,
         route: &Route,
     ) -> Result<Result<Trip, Failure>, FetchError> {
         let config = &self.shared.config;
-        let out = self.hop.encode(route, config)?;
+        let mut out = self.hop.encode(route, config)?;
+        out.closes |= connected.is_http2;
         let limits = config.limits(self.max_body_bytes);
         let decompress = self.options.decompress;
-        let begun = begin(stream, out, decompress, limits, self.progress.clone());
+        let progress = self.progress.clone();
+        let begun = begin(connected.stream, out, decompress, limits, progress);
         let begun = self.unless_stalled(begun).await;
-        begun.ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))
+        let begun = begun.ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))?;
+        Ok(begun.map(|mut trip| {
+            if connected.is_http2 {
+                // It was none of the server's.
+                trip.head.headers.remove(header::TRANSFER_ENCODING);
+            }
+            trip
+        }))
     }
 
     /// Reads the body.

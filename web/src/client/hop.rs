@@ -9,6 +9,7 @@ use url::Url;
 use super::auth::basic;
 use super::body::Body;
 use super::config::ClientConfig;
+use super::digest::Digest;
 use super::error::{FetchError, Kind};
 use super::request::Options;
 use super::route::{Origin, Route, Through};
@@ -22,6 +23,7 @@ pub(super) struct Hop {
     headers: HeaderMap,
     /// True until a server did not like the question.
     pub(super) expects_continue: bool,
+    pub(super) digest: Option<Digest>,
 }
 
 /// The bytes of a hop.
@@ -68,6 +70,7 @@ impl Hop {
             headers,
             body,
             expects_continue: options.expect_continue,
+            digest: options.digest.clone(),
         };
         hop.authorize();
         Ok(hop)
@@ -83,24 +86,29 @@ impl Hop {
         options: &Options,
         config: &ClientConfig,
     ) -> Result<Route, FetchError> {
-        let refused = match self.url.scheme() {
-            _ if self.method == Method::CONNECT => "CONNECT makes a tunnel, which a fetch is not",
-            "http" => {
-                let target = Origin {
-                    host: self.url.host_str().unwrap_or_default().into(),
-                    port: self.url.port_or_known_default().unwrap_or(80),
-                };
-                let proxy = match &options.proxy {
-                    Some(own) => own.as_ref(),
-                    None => config.proxies.for_url(&self.url),
-                };
-                return Ok(Route::new(target, proxy, options.source));
-            }
-            // Where TLS comes in: it wants a route of its own, and `connect` to secure the stream.
-            "https" => "https needs TLS, which this version does not have yet",
-            _ => "the scheme is not http",
+        let refuse = |why: &'static str| self.error(Kind::Request(why.into()));
+        if self.method == Method::CONNECT {
+            return Err(refuse("CONNECT makes a tunnel, which a fetch is not"));
+        }
+        let trust = match self.url.scheme() {
+            "http" => None,
+            "https" => Some(options.tls.trust(config).map_err(refuse)?),
+            _ => return Err(refuse("the scheme is neither http nor https")),
         };
-        Err(self.error(Kind::Request(refused.into())))
+        let target = Origin {
+            host: self.url.host_str().unwrap_or_default().into(),
+            port: self.url.port_or_known_default().unwrap_or(80),
+        };
+        let proxy = match &options.proxy {
+            _ if options.unix_socket.is_some() => None,
+            Some(own) => own.as_ref(),
+            None => config.proxies.for_url(&self.url),
+        };
+        Ok(Route {
+            unix: options.unix_socket.clone(),
+            source: options.source,
+            ..Route::new(target, proxy, trust)
+        })
     }
 
     /// Returns the bytes to send.
@@ -114,20 +122,25 @@ impl Hop {
         config: &ClientConfig,
     ) -> Result<Outgoing, FetchError> {
         let mut first = Vec::new();
-        let headers = self.headers_for(route, config);
+        let mut headers = self.headers_for(route, config);
         let target = match route.through {
             Through::Forward(_) => &self.url[..url::Position::AfterQuery],
             Through::Nobody | Through::Tunnel(_) => {
                 &self.url[url::Position::BeforePath..url::Position::AfterQuery]
             }
         };
+        let target = without_user(target, &self.url);
+        let answer = self.digest.as_ref();
+        if let Some(value) = answer.and_then(|own| own.header(self.method.as_str(), &target)) {
+            headers.to_mut().insert(header::AUTHORIZATION, value);
+        }
         let own_host = headers.get(header::HOST);
         let default_host = authority(&self.url);
         let host = own_host.map_or(Ok(&*default_host), HeaderValue::to_str);
         encode_request_head(
             &mut first,
             &self.method,
-            &without_user(target, &self.url),
+            &target,
             host.unwrap_or_default(),
             &headers,
             self.framing(),
@@ -188,6 +201,7 @@ impl Hop {
         }
         if url.origin() != self.url.origin() {
             remove_all(&mut self.headers, &FOR_ONE_ORIGIN);
+            self.digest = None;
         }
         self.url = url;
         self.authorize();
@@ -445,15 +459,16 @@ mod tests {
             let error = hop.route(&Options::default(), &CONFIG()).unwrap_err();
             error.to_string()
         };
+        #[cfg(not(feature = "tls"))]
         assert_eq!(
             refused(Method::GET, "https://h:8443/"),
-            "fetch from h:8443: https needs TLS, which this version does not have yet"
+            "fetch from h:8443: https needs the feature `tls` of squall-web"
         );
         assert_eq!(
             refused(Method::GET, "ftp://h/"),
-            "fetch from h: the scheme is not http"
+            "fetch from h: the scheme is neither http nor https"
         );
-        assert!(refused(Method::GET, "data:,x").contains("not http"));
+        assert!(refused(Method::GET, "data:,x").contains("neither http nor"));
         assert!(refused(Method::CONNECT, "http://h/").contains("tunnel"));
     }
 

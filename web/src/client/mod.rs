@@ -1,4 +1,4 @@
-//! The HTTP client: Tornado's `httpclient`, for HTTP/1.1 without TLS.
+//! The HTTP client: Tornado's `httpclient`, for HTTP/1.1.
 //!
 //! A *fetch* is one call of [`AsyncHttpClient::fetch`]. It is made of *hops*: the request itself, and
 //! one more for each redirect. A hop is one *round trip* on a *connection*, which comes out of the
@@ -15,19 +15,19 @@
 //! | `request`, `response`, `stream`, `error`, `config` | what the caller sees |
 //! | `blocking` | a client with a loop of its own |
 //! | `fetch` | the life of a fetch: its timeouts, its hops, the one retry |
-//! | `hop`, `auth` | the bytes of a request, and what a redirect makes of it; no I/O |
+//! | `hop`, `auth`, `digest` | the bytes of a request, and what a redirect makes of it; no I/O |
 //! | `body`, `multipart` | what is sent behind the head, and who makes it |
 //! | `trip`, `wire` | one round trip on a stream; heads and bodies off it |
 //! | `progress` | how far it has come, for errors and timeouts |
-//! | `route`, `proxy`, `connect` | where to connect to, through whom, and how |
+//! | `route`, `proxy`, `socks`, `connect` | where to connect to, through whom, and how |
+//! | `tls` | by what connections are secured; with the feature `tls` |
+//! | `sessions` | connections of HTTP/2; with the feature `http2` |
 //! | `pool` | idle connections, and who may have one |
 //! | `cookies` | the jar |
 //!
 //! A cancellation is for the fetch as a whole. Below `fetch` futures are therefore awaited without a
 //! yield: a yield of what fails with an error of the runtime's would be told of it as of a failure of
 //! its own, which a fetch deals with and goes on.
-//!
-//! What it does not do: TLS, digest authorization.
 
 mod blocking;
 mod body;
@@ -42,11 +42,24 @@ mod stream;
 
 mod auth;
 mod connect;
+#[cfg(feature = "digest")]
+mod digest;
+#[cfg(not(feature = "digest"))]
+#[path = "no_digest.rs"]
+mod digest;
 mod fetch;
 mod hop;
 mod pool;
 mod progress;
 mod route;
+#[cfg(all(feature = "http2", feature = "tls"))]
+mod sessions;
+mod socks;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 mod trip;
 mod wire;
 
@@ -199,6 +212,8 @@ impl AsyncHttpClient {
     /// way go on, and close theirs at their end.
     pub fn close(&self) {
         self.shared.pool.close();
+        #[cfg(all(feature = "http2", feature = "tls"))]
+        self.shared.sessions.close();
     }
 }
 

@@ -69,6 +69,8 @@ impl Pool {
     }
 
     /// Waits for the right to have a connection on a route.
+    // A connector of TLS, which a route may have, is told from others by its address alone.
+    #[allow(clippy::mutable_key_type)]
     pub(super) async fn seat(self: &Rc<Self>, route: &Route) -> Seat {
         let host = {
             let mut state = self.state.borrow_mut();

@@ -71,7 +71,9 @@ impl Progress {
         let detail = match (stage, self.expected.get()) {
             (Stage::Body, Some(expected)) => format!("{} of {expected} bytes", self.received.get()),
             (Stage::Body, None) => format!("{} bytes", self.received.get()),
-            (Stage::Resolve | Stage::Connect | Stage::Proxy, _) => self.with.borrow().clone(),
+            (Stage::Resolve | Stage::Connect | Stage::Proxy | Stage::Handshake, _) => {
+                self.with.borrow().clone()
+            }
             _ => String::new(),
         };
         At { stage, detail }
@@ -120,6 +122,7 @@ impl At {
             Stage::Resolve => write!(f, "looking up {detail} failed"),
             Stage::Connect => write!(f, "connect to {detail} failed"),
             Stage::Proxy => write!(f, "opening a tunnel through {detail} failed"),
+            Stage::Handshake => write!(f, "TLS handshake with {detail} failed"),
             Stage::Send => f.write_str("sending the request failed"),
             Stage::Head => f.write_str("receiving the response head failed"),
             Stage::Body => write!(f, "receiving the response body failed after {detail}"),
@@ -138,6 +141,7 @@ impl fmt::Display for At {
             Stage::Resolve => write!(f, "looking up {detail}"),
             Stage::Connect => write!(f, "connecting to {detail}"),
             Stage::Proxy => write!(f, "opening a tunnel through {detail}"),
+            Stage::Handshake => write!(f, "agreeing on TLS with {detail}"),
             Stage::Send => f.write_str("sending the request"),
             Stage::Head => f.write_str("waiting for the response head"),
             Stage::Body => write!(f, "receiving the response body ({detail})"),

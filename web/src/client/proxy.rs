@@ -5,16 +5,20 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use http::header::HeaderValue;
+use percent_encoding::percent_decode_str;
+#[cfg(feature = "tls")]
+use squall::net::TlsConnector;
 use url::{Host, Url};
 
 use super::auth::basic;
 use super::error::FetchError;
+use super::socks::User;
 
-/// An HTTP proxy.
+/// An HTTP proxy, or one of SOCKS 5.
 ///
-/// Requests for `http` are sent to it with their whole URL, and it sends them on. With
-/// [`tunnel`](Proxy::tunnel) it is asked for a tunnel to the server by `CONNECT` instead, and sees
-/// nothing of what goes through.
+/// Requests for `http` are sent to it with their whole URL, and it sends them on. For those of `https`,
+/// and with [`tunnel`](Proxy::tunnel) for all, it is asked for a tunnel to the server by `CONNECT`
+/// instead, and sees nothing of what goes through.
 ///
 /// # Examples
 ///
@@ -31,16 +35,35 @@ pub struct Proxy {
     pub(super) host: Rc<str>,
     pub(super) port: u16,
     pub(super) authorization: Option<HeaderValue>,
+    /// The same for SOCKS.
+    pub(super) user: Option<Rc<User>>,
     pub(super) tunnels: bool,
+    scheme: Scheme,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsConnector>,
+}
+
+/// How a proxy is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Scheme {
+    Http,
+    Https,
+    /// SOCKS 5; the proxy looks names up if that is said.
+    Socks {
+        looks_up: bool,
+    },
 }
 
 impl Proxy {
     /// A proxy at a URL such as `http://user:password@proxy.example:3128`; a bare `host:port` will
     /// do. The port is 1080 if none is given, as for curl.
     ///
+    /// One at `https://…` is spoken to by TLS, with the feature `tls`; its port is 443. One at
+    /// `socks5://…` makes tunnels to addresses, one at `socks5h://…` looks names up as well.
+    ///
     /// # Errors
     ///
-    /// If it is no URL, or has another scheme than `http`.
+    /// If it is no URL, or has another scheme.
     pub fn new(url: &str) -> Result<Proxy, FetchError> {
         let whole = match url.contains("://") {
             true => url.to_owned(),
@@ -49,28 +72,48 @@ impl Proxy {
         let parsed = Url::parse(&whole)
             .map_err(|error| FetchError::request("malformed proxy url", "").because(error))?;
         let host = parsed.host_str().unwrap_or_default();
-        if parsed.scheme() != "http" {
-            return Err(FetchError::request("a proxy's scheme is http", host));
-        }
+        let (scheme, own, default) = match parsed.scheme() {
+            "http" => (Scheme::Http, 80, 1080),
+            "https" if cfg!(feature = "tls") => (Scheme::Https, 443, 443),
+            "https" => {
+                let why = "an https proxy needs the feature `tls` of squall-web";
+                return Err(FetchError::request(why, host));
+            }
+            "socks5" => (Scheme::Socks { looks_up: false }, 1080, 1080),
+            "socks5h" => (Scheme::Socks { looks_up: true }, 1080, 1080),
+            _ => {
+                let why = "a proxy's scheme is http, https, socks5 or socks5h";
+                return Err(FetchError::request(why, host));
+            }
+        };
         // The parser takes the scheme's own port away, so it has to be looked for.
-        let names_port_80 = whole.trim_end_matches('/').ends_with(":80");
-        let default = if names_port_80 { 80 } else { 1080 };
-        let user = (parsed.username(), parsed.password());
-        let authorization = match user {
-            ("", None) => None,
-            (name, password) => basic(name, password.unwrap_or_default(), true),
+        let names_own = whole.trim_end_matches('/').ends_with(&format!(":{own}"));
+        let default = if names_own { own } else { default };
+        let (authorization, user) = match (parsed.username(), parsed.password()) {
+            ("", None) => (None, None),
+            (name, password) => {
+                let password = password.unwrap_or_default();
+                let decode = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
+                let user = Rc::new((decode(name), decode(password)));
+                (basic(name, password, true), Some(user))
+            }
         };
         Ok(Proxy {
             host: host.into(),
             port: parsed.port().unwrap_or(default),
             authorization,
-            tunnels: false,
+            user,
+            tunnels: matches!(scheme, Scheme::Socks { .. }),
+            scheme,
+            #[cfg(feature = "tls")]
+            tls: None,
         })
     }
 
-    /// Sets user name and password, sent by the scheme Basic.
+    /// Sets user name and password, sent by the scheme Basic, or as SOCKS does.
     #[must_use]
     pub fn auth(mut self, user: &str, password: &str) -> Proxy {
+        self.user = Some(Rc::new((user.into(), password.into())));
         self.authorization = basic(user, password, false);
         self
     }
@@ -78,8 +121,30 @@ impl Proxy {
     /// Sets whether to go through it by `CONNECT`; false. curl's `--proxytunnel`.
     #[must_use]
     pub fn tunnel(mut self, tunnel: bool) -> Proxy {
-        self.tunnels = tunnel;
+        self.tunnels = tunnel || self.socks().is_some();
         self
+    }
+
+    /// If it speaks SOCKS: true if it looks names up.
+    pub(super) fn socks(&self) -> Option<bool> {
+        match self.scheme {
+            Scheme::Socks { looks_up } => Some(looks_up),
+            Scheme::Http | Scheme::Https => None,
+        }
+    }
+
+    /// Sets whom to believe when the proxy itself is spoken to by TLS; the client's.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConnector) -> Proxy {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// True if it is spoken to by TLS.
+    #[cfg(feature = "tls")]
+    pub(super) fn is_secure(&self) -> bool {
+        self.scheme == Scheme::Https
     }
 
     pub(super) fn authority(&self) -> String {
@@ -272,8 +337,9 @@ mod tests {
             let error = Proxy::new(bad).unwrap_err().to_string();
             assert!(error.starts_with("fetch: malformed proxy url"), "{error}");
         }
-        let error = Proxy::new("socks5://p:1080").unwrap_err().to_string();
-        assert_eq!(error, "fetch from p: a proxy's scheme is http");
+        let error = Proxy::new("gopher://p:1080").unwrap_err().to_string();
+        let want = "fetch from p: a proxy's scheme is http, https, socks5 or socks5h";
+        assert_eq!(error, want);
     }
 
     #[track_caller]
@@ -332,6 +398,8 @@ mod tests {
         let proxies = read(&[("all_proxy", "c:3")]).unwrap();
         check(&proxies, "http://h/", Some("c:3"));
         check(&proxies, "https://h/", Some("c:3"));
-        assert!(read(&[("all_proxy", "socks5://c")]).is_err());
+        let proxies = read(&[("all_proxy", "socks5h://c")]).unwrap();
+        check(&proxies, "https://h/", Some("c:1080"));
+        assert!(read(&[("all_proxy", "gopher://c")]).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::future::IntoFuture;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
@@ -16,9 +16,11 @@ use url::Url;
 
 use super::auth::basic;
 use super::body::{Body, BodyWriter, Produced, Segment};
+use super::digest::Digest;
 use super::error::{FetchError, Source};
 use super::multipart::{Multipart, urlencoded};
 use super::proxy::Proxy;
+use super::tls::TlsOptions;
 use crate::http::DateCache;
 
 /// A request: Tornado's `HTTPRequest`.
@@ -70,6 +72,9 @@ pub(super) struct Options {
     pub(super) decompress: bool,
     pub(super) expect_continue: bool,
     pub(super) nonstandard: bool,
+    pub(super) unix_socket: Option<Rc<Path>>,
+    pub(super) tls: TlsOptions,
+    pub(super) digest: Option<Digest>,
 }
 
 /// Whom to tell while the response comes.
@@ -98,6 +103,9 @@ impl Default for Options {
             decompress: true,
             expect_continue: false,
             nonstandard: false,
+            unix_socket: None,
+            tls: TlsOptions::default(),
+            digest: None,
         }
     }
 }
@@ -176,6 +184,19 @@ impl Request {
             }
             None => self.remember("a user name for basic authorization has no colon"),
         }
+        self
+    }
+
+    /// Sets user name and password for the scheme Digest, with the feature `digest`: Tornado's
+    /// `auth_mode="digest"`. MD5 and SHA-256 are known.
+    ///
+    /// The request goes without them first, and again with an answer to the server's challenge; its
+    /// body is sent both times. They are not used for another host, scheme or port that a redirect
+    /// leads to.
+    #[cfg(feature = "digest")]
+    #[must_use]
+    pub fn digest_auth(mut self, user: &str, password: &str) -> Request {
+        self.options.digest = Some(Digest::new(user, password));
         self
     }
 
@@ -439,6 +460,19 @@ impl Request {
     #[must_use]
     pub fn source_ip(mut self, address: impl Into<IpAddr>) -> Request {
         self.options.source = Some(address.into());
+        self
+    }
+
+    /// Connects to this Unix socket, whatever the URL's host is, and through no proxy: curl's
+    /// `--unix-socket`.
+    ///
+    /// ```
+    /// # use squall_web::client::Request;
+    /// let request = Request::get("http://docker/version").unix_socket("/run/docker.sock");
+    /// ```
+    #[must_use]
+    pub fn unix_socket(mut self, path: impl AsRef<Path>) -> Request {
+        self.options.unix_socket = Some(path.as_ref().into());
         self
     }
 

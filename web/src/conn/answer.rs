@@ -152,6 +152,14 @@ impl Exchange {
         self.written.extend_from_slice(data.as_ref());
     }
 
+    /// Adds a buffer to the answer's body; without a copy if it is the first.
+    pub(crate) fn write_owned(&mut self, data: Vec<u8>) {
+        match self.written.is_empty() && self.phase != Phase::Finished {
+            true => self.written = data,
+            false => self.write(data),
+        }
+    }
+
     /// Writes a value as JSON, with its content type: Tornado's `write` of a dict.
     ///
     /// # Errors
@@ -205,6 +213,9 @@ impl Exchange {
             }
             Phase::Open => self.encode_whole(),
             Phase::Streaming(framing) => {
+                if let Some(encoder) = self.encoder.take() {
+                    encoder.finish(&mut self.written);
+                }
                 if self.encode_written().is_err() {
                     return;
                 }
@@ -303,6 +314,7 @@ impl Exchange {
 
     /// Encodes an answer that is there whole.
     fn encode_whole(&mut self) {
+        self.compress_whole();
         let framing = match (self.bodiless_framing(), *self.head.method() == Method::HEAD) {
             (Some(framing), _) => framing,
             // Its own handler of HEAD knows the length, or leaves it open.
@@ -322,6 +334,7 @@ impl Exchange {
 
     /// Sends the head of an answer whose body comes bit by bit.
     fn begin_stream(&mut self) {
+        self.compress_stream();
         let framing = self.bodiless_framing().unwrap_or_else(|| {
             match (self.declared_length(), self.head.version()) {
                 (Some(length), _) => ResponseBody::Length(length),
@@ -383,19 +396,20 @@ impl Exchange {
     fn encode_written(&mut self) -> Result<()> {
         let is_head = *self.head.method() == Method::HEAD;
         let mut fits = Ok(());
+        if let Some(encoder) = &mut self.encoder {
+            encoder.encode(&mut self.written);
+        }
         match self.phase {
             Phase::Streaming(_) if is_head || self.has_no_body() => {}
             Phase::Streaming(ResponseBody::Chunked) => {
                 encode_chunk(&self.written, &mut self.wire.out.borrow_mut());
             }
-            Phase::Streaming(ResponseBody::UntilClose) => {
-                self.wire.out.borrow_mut().extend_from_slice(&self.written);
-            }
+            Phase::Streaming(ResponseBody::UntilClose) => self.move_written(),
             Phase::Streaming(ResponseBody::Length(length)) => {
                 match self.left.checked_sub(self.written.len() as u64) {
                     Some(left) => {
                         self.left = left;
-                        self.wire.out.borrow_mut().extend_from_slice(&self.written);
+                        self.move_written();
                     }
                     None => {
                         self.keep_alive = false;
@@ -411,9 +425,18 @@ impl Exchange {
         fits
     }
 
+    /// Moves what was written to the output as it is; without a copy if nothing is in front.
+    fn move_written(&mut self) {
+        let out = &mut *self.wire.out.borrow_mut();
+        match out.is_empty() {
+            true => std::mem::swap(out, &mut self.written),
+            false => out.extend_from_slice(&self.written),
+        }
+    }
+
     /// The framing of answers that have no body, whatever was asked and written: 204 and 304, a 205,
     /// which says so by its length (RFC 9110 §15.3.6), and the consent to a `CONNECT`.
-    fn bodiless_framing(&self) -> Option<ResponseBody> {
+    pub(super) fn bodiless_framing(&self) -> Option<ResponseBody> {
         match self.status {
             StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED => Some(ResponseBody::None),
             StatusCode::RESET_CONTENT => Some(ResponseBody::Length(0)),
@@ -443,7 +466,7 @@ impl Exchange {
     }
 
     /// The length that the handler has set.
-    fn declared_length(&self) -> Option<u64> {
+    pub(super) fn declared_length(&self) -> Option<u64> {
         let (_, value) = self
             .headers
             .iter()

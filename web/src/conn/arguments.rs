@@ -8,8 +8,9 @@ use std::str::FromStr;
 use http::StatusCode;
 
 use super::exchange::Exchange;
+use super::form::{FilePart, read_form};
 use crate::error::{Error, Result};
-use crate::http::{decode_path_segment, parse_form, parse_query};
+use crate::http::{decode_path_segment, parse_query};
 
 /// What the route's pattern matched.
 #[derive(Debug, Default)]
@@ -17,6 +18,42 @@ pub(super) struct PathArguments {
     names: Rc<[Box<str>]>,
     /// Where in the path each is.
     pub(super) spans: Vec<Range<u32>>,
+}
+
+/// The arguments of a query and of a form.
+#[derive(Debug, Default)]
+pub(super) struct Arguments {
+    /// Those of the query, then those of the form.
+    pub(super) all: Vec<(String, String)>,
+    from_query: usize,
+    pub(super) files: Vec<FilePart>,
+    /// True if the body was not there yet.
+    without_form: bool,
+}
+
+impl Arguments {
+    fn of(ex: &Exchange) -> Result<Arguments> {
+        let query = ex.request().query().unwrap_or("");
+        let mut arguments = Arguments {
+            all: parse_query(query).map_err(malformed)?,
+            ..Arguments::default()
+        };
+        arguments.from_query = arguments.all.len();
+        arguments.without_form = ex.has_unread_body();
+        if !arguments.without_form {
+            read_form(ex, &mut arguments)?;
+        }
+        Ok(arguments)
+    }
+}
+
+pub(super) fn malformed(error: impl std::error::Error + 'static) -> Error {
+    Error::new(StatusCode::BAD_REQUEST, "malformed arguments").with_source(error)
+}
+
+fn named(all: &[(String, String)], name: &str) -> Vec<String> {
+    let named = all.iter().filter(|(key, _)| key == name);
+    named.map(|(_, value)| value.clone()).collect()
 }
 
 impl Exchange {
@@ -36,7 +73,8 @@ impl Exchange {
     ///
     /// # Errors
     ///
-    /// 400 if the arguments are malformed: not UTF-8, or more than 1,000.
+    /// 400 if the arguments are malformed: not UTF-8, more than 1,000, or in a form with files that is
+    /// not whole.
     pub fn argument_opt(&mut self, name: &str) -> Result<Option<String>> {
         Ok(self.arguments(name)?.pop())
     }
@@ -47,11 +85,27 @@ impl Exchange {
     ///
     /// As [`argument_opt`](Exchange::argument_opt).
     pub fn arguments(&mut self, name: &str) -> Result<Vec<String>> {
-        let all = self.all_arguments()?.iter();
-        Ok(all
-            .filter(|(key, _)| key == name)
-            .map(|(_, value)| value.clone())
-            .collect())
+        Ok(named(self.all_arguments()?, name))
+    }
+
+    /// Returns the last argument of this name in the query, if there is one: Tornado's
+    /// `get_query_argument`.
+    ///
+    /// # Errors
+    ///
+    /// As [`argument_opt`](Exchange::argument_opt).
+    pub fn query_argument(&mut self, name: &str) -> Result<Option<String>> {
+        Ok(named(self.query_arguments()?, name).pop())
+    }
+
+    /// Returns the last argument of this name in the form, if there is one: Tornado's
+    /// `get_body_argument`.
+    ///
+    /// # Errors
+    ///
+    /// As [`argument_opt`](Exchange::argument_opt).
+    pub fn body_argument(&mut self, name: &str) -> Result<Option<String>> {
+        Ok(named(self.body_arguments()?, name).pop())
     }
 
     /// Returns the names and values of all arguments in order, those of the query first.
@@ -60,23 +114,38 @@ impl Exchange {
     ///
     /// As [`argument_opt`](Exchange::argument_opt).
     pub fn all_arguments(&mut self) -> Result<&[(String, String)]> {
-        if self.arguments.is_none() {
-            let bad = |error| {
-                Error::new(StatusCode::BAD_REQUEST, "malformed arguments").with_source(error)
-            };
-            let request = self.request();
-            let mut all = parse_query(request.query().unwrap_or("")).map_err(bad)?;
-            let content_type = request.header_str("content-type").unwrap_or("");
-            if is_form(content_type) {
-                if request.is_encoded() {
-                    let message = "the form is compressed in a way that is not taken apart here";
-                    return Err(Error::new(StatusCode::BAD_REQUEST, message));
-                }
-                all.extend(parse_form(request.body()).map_err(bad)?);
-            }
-            self.arguments = Some(all);
-        }
-        Ok(self.arguments.as_deref().unwrap_or(&[]))
+        Ok(&self.read_arguments()?.all)
+    }
+
+    /// Returns the names and values of the query's arguments in order.
+    ///
+    /// # Errors
+    ///
+    /// As [`argument_opt`](Exchange::argument_opt).
+    pub fn query_arguments(&mut self) -> Result<&[(String, String)]> {
+        let arguments = self.read_arguments()?;
+        Ok(&arguments.all[..arguments.from_query])
+    }
+
+    /// Returns the names and values of the form's fields in order; files are
+    /// [apart](Exchange::files).
+    ///
+    /// # Errors
+    ///
+    /// As [`argument_opt`](Exchange::argument_opt).
+    pub fn body_arguments(&mut self) -> Result<&[(String, String)]> {
+        let arguments = self.read_arguments()?;
+        Ok(&arguments.all[arguments.from_query..])
+    }
+
+    /// What was asked with, taken apart once a request.
+    pub(super) fn read_arguments(&mut self) -> Result<&Arguments> {
+        let has_form = !self.has_unread_body();
+        let arguments = match self.arguments.take() {
+            Some(arguments) if !(arguments.without_form && has_form) => arguments,
+            _ => Arguments::of(self)?,
+        };
+        Ok(self.arguments.insert(arguments))
     }
 
     /// Returns what the route's `{name}` matched, decoded and parsed.
@@ -133,11 +202,6 @@ impl Exchange {
         }
         matches
     }
-}
-
-fn is_form(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or("");
-    (essence.trim()).eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 fn no_such_path_argument(name: &str) -> Error {

@@ -19,15 +19,16 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use squall::net::IoStream;
 
-use super::arguments::PathArguments;
+use super::arguments::{Arguments, PathArguments};
 use super::body::{self, BodyReader};
 use super::buffer::Buffer;
 use super::guest::Stay;
 use super::request::Request;
 use super::shared::Settings;
+use super::site::Site;
 use super::wire::{ClientGone, Wire};
 use crate::error::Result;
-use crate::http::{RequestHead, ResponseBody};
+use crate::http::{Compression, GzipEncoder, RequestHead, ResponseBody};
 
 /// How much of the answer is kept before a pipeline's answers are sent.
 pub(super) const SEND_AT: usize = 64 * 1024;
@@ -70,6 +71,11 @@ pub struct Exchange {
     pub(super) wire: Rc<Wire>,
     pub(super) stream: Option<Rc<IoStream>>,
     pub(super) remote: Option<SocketAddr>,
+    /// True if there is TLS on the connection.
+    pub(super) is_secure: bool,
+    /// The connection that the stream is one of, with HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(super) below: Option<Rc<IoStream>>,
     pub(super) settings: Rc<Settings>,
     pub(super) phase: Phase,
     pub(super) keep_alive: bool,
@@ -79,12 +85,20 @@ pub struct Exchange {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) written: Vec<u8>,
+    /// What the application has decided for all of its answers.
+    pub(crate) site: Option<Rc<Site>>,
+    /// The token that this answer shows.
+    pub(super) xsrf_token: Option<String>,
+    /// How the answer is to be compressed, if its handler said.
+    pub(super) compression: Option<Compression>,
+    /// What compresses a stream that has begun.
+    pub(super) encoder: Option<Box<GzipEncoder>>,
     /// How much is still to be written of a stream that has a length.
     pub(super) left: u64,
     /// What follows the last chunk.
     pub(super) after_body: Vec<(HeaderName, HeaderValue)>,
-    /// The names and values of the query and of a form, once they were asked for.
-    pub(super) arguments: Option<Vec<(String, String)>>,
+    /// The arguments of the query and of a form, once they were asked for.
+    pub(super) arguments: Option<Arguments>,
     pub(super) path_arguments: PathArguments,
     /// The route that was found when the body's plan was asked for.
     pub(crate) route: Option<usize>,
@@ -117,6 +131,9 @@ impl Exchange {
             wire: Rc::default(),
             stream: None,
             remote: None,
+            is_secure: false,
+            #[cfg(feature = "http2")]
+            below: None,
             settings,
             phase: Phase::Open,
             keep_alive: true,
@@ -125,6 +142,10 @@ impl Exchange {
             status: StatusCode::OK,
             headers: Vec::with_capacity(4),
             written: Vec::with_capacity(512),
+            site: None,
+            xsrf_token: None,
+            compression: None,
+            encoder: None,
             left: 0,
             after_body: Vec::new(),
             arguments: None,
@@ -236,6 +257,10 @@ impl Exchange {
         self.headers.clear();
         self.written.clear();
         body::give_back(&mut self.written);
+        self.site = None;
+        self.xsrf_token = None;
+        self.compression = None;
+        self.encoder = None;
         self.left = 0;
         self.after_body.clear();
         self.arguments = None;
@@ -252,6 +277,10 @@ impl Exchange {
         self.wire.release();
         self.stream = None;
         self.remote = None;
+        #[cfg(feature = "http2")]
+        {
+            self.below = None;
+        }
         self.detached = false;
         self.stay = None;
     }

@@ -11,8 +11,11 @@ mod body;
 mod buffer;
 mod call;
 mod clock;
+mod compress;
+mod cookies;
 mod exchange;
 mod failure;
+mod form;
 mod guest;
 mod idle;
 mod inflate;
@@ -20,16 +23,20 @@ mod plan;
 mod request;
 mod server;
 mod shared;
+mod site;
 mod trusted;
 mod upgrade;
 mod values;
 mod wire;
 mod worker;
+mod xsrf;
 
 pub use call::{Call, HandlerResult};
 pub use exchange::Exchange;
+pub use form::FormFile;
 pub use plan::BodyPlan;
 pub use request::{Request, Verb};
+pub use site::Xsrf;
 pub use trusted::TrustedProxies;
 pub use upgrade::Detached;
 pub use values::{IntoName, IntoValue};
@@ -38,7 +45,10 @@ pub use wire::ClientGone;
 pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
 pub(crate) use guest::{Leaves, Place, Stay};
+#[cfg(feature = "http2")]
+pub(crate) use shared::Conn;
 pub(crate) use shared::{Activity, Settings, Shared};
+pub(crate) use site::Site;
 
 /// Answers requests: what [`HttpServer`](crate::HttpServer) serves.
 ///

@@ -108,10 +108,29 @@ impl<'a> Request<'a> {
             // The nearest proxy wrote last.
             told.rsplit(',').next()
         });
-        match told.map(str::trim) {
-            Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
-            _ => "http",
+        let is_secure = match told.map(str::trim) {
+            Some(told) => told.eq_ignore_ascii_case("https"),
+            None => self.ex.is_secure,
+        };
+        if is_secure { "https" } else { "http" }
+    }
+
+    /// Returns what TLS has agreed on with the connection's other end: its certificate, the name that it
+    /// asked for. None without TLS.
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> Option<squall::net::TlsInfo> {
+        #[cfg(feature = "http2")]
+        if let Some(below) = &self.ex.below {
+            return below.tls();
         }
+        self.ex.stream.as_ref()?.tls()
+    }
+
+    /// True if it came as a stream of HTTP/2, with the feature `http2`. Its [`version`](Self::version) is
+    /// HTTP/1.1 all the same: that is how it is told to handlers.
+    #[cfg(feature = "http2")]
+    pub fn is_http2(&self) -> bool {
+        self.ex.below.is_some()
     }
 
     /// The trusted proxies, if the connection comes from one.

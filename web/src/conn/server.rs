@@ -31,6 +31,8 @@ use super::plan::BodyPlan;
 use super::shared::{Activity, Conn, Shared};
 use crate::error::Error;
 use crate::http::{BodyFraming, Limits, Parse, ParseError, ResponseBody, parse_request};
+#[cfg(feature = "http2")]
+use crate::http2;
 
 /// How many requests, or reads of a body, one connection has before others run.
 pub(super) const BATCH: u32 = 64;
@@ -45,6 +47,9 @@ pub(super) enum Next {
     Close,
     /// The stream is somebody else's now; the connection is there as long as this stays.
     Leave(Option<Box<Stay>>),
+    /// The client speaks HTTP/2, of which this has come.
+    #[cfg(feature = "http2")]
+    Http2(Vec<u8>),
 }
 
 /// Takes a connection off the server's list when its coroutine ends, however it does.
@@ -59,6 +64,11 @@ impl Drop for Entered {
 /// Serves one connection to its end. What it holds over its first yield is what one that idles costs.
 #[squall::coroutine(crate = squall)]
 pub(super) fn serve_connection(entered: Entered) {
+    #[cfg(feature = "http2")]
+    if !entered.0.shared.settings.http1_only && http2::is_agreed(&entered.0.stream) {
+        yield_!(Box::pin(http2::serve(entered.0.clone(), Vec::new())));
+        return entered.0.stream.close();
+    }
     while yield_!(Readable(&entered.0.stream)) {
         let before = entered.0.activity.replace(Activity::Busy);
         let mut worker = entered.0.shared.take_worker();
@@ -77,6 +87,11 @@ pub(super) fn serve_connection(entered: Entered) {
                     yield_!(poll_fn(|cx| stay.rest.as_mut().poll(cx)));
                 }
                 return;
+            }
+            #[cfg(feature = "http2")]
+            Next::Http2(read) => {
+                yield_!(Box::pin(http2::serve(entered.0.clone(), read)));
+                break;
             }
         }
     }
@@ -121,6 +136,14 @@ async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next
             Head::Closed => {
                 let _ = ex.send().await;
                 return Next::Close;
+            }
+            #[cfg(feature = "http2")]
+            Head::Refused(_)
+                if served == 0
+                    && !shared.settings.http1_only
+                    && http2::is_preface(ex.input.filled()) =>
+            {
+                return Next::Http2(ex.input.split_behind(0));
             }
             Head::Refused(status) => return Box::pin(refuse(conn, shared, ex, status)).await,
         }
@@ -216,6 +239,11 @@ async fn end(conn: &Conn, ex: &mut Exchange) -> Next {
     // A client that has not asked for the end may be sending a next request.
     let may_send = ex.head.keep_alive() && !ex.wire.ended.get();
     let sent = ex.send().await;
+    if ex.is_secure && sent.is_ok() && ex.phase == Phase::Finished {
+        // Without the end of TLS a body that ends with the connection would look cut.
+        let limit = ex.settings().limits.write_timeout;
+        let _ = squall::with_timeout(limit, conn.stream.finish_writing()).await;
+    }
     match ex.phase {
         Phase::Finished if sent.is_ok() && (has_more || may_send) => linger(conn).await,
         // Its end would say that it is whole.

@@ -29,6 +29,9 @@ pub(crate) struct Settings {
     pub(crate) trusted: Option<TrustedProxies>,
     /// True if bodies with a `Content-Encoding` are taken apart.
     pub(crate) decompress: bool,
+    /// True if no connection becomes one of HTTP/2.
+    #[cfg_attr(not(feature = "http2"), allow(dead_code))] // none can
+    pub(crate) http1_only: bool,
     /// True once the server is to end: each answer is the last of its connection.
     pub(crate) is_draining: Cell<bool>,
     /// Those who have a connection after HTTP, and want to know that.
@@ -46,12 +49,23 @@ pub(crate) struct Shared {
     pub(super) idle_timer: Cell<Option<Timeout>>,
     /// Set whenever a connection has closed.
     pub(crate) closed_one: Event,
+    /// Clients in the handshake before their connection.
+    pub(crate) joining: Cell<usize>,
+    /// How many of the open ones are streams of HTTP/2.
+    #[cfg(feature = "http2")]
+    streams: Cell<usize>,
+    /// Set once the server is to end.
+    #[cfg(feature = "http2")]
+    pub(crate) draining: Event,
 }
 
 /// A connection of a server. There are many of them, so it has no more than it needs.
 pub(crate) struct Conn {
     pub(super) shared: Rc<Shared>,
     pub(super) stream: Rc<IoStream>,
+    /// What it is a stream of, if it is one of HTTP/2.
+    #[cfg(feature = "http2")]
+    pub(super) below: Option<Rc<IoStream>>,
     peer: Peer,
     /// Since when it waits for a request: nanoseconds.
     idle_since: Cell<u64>,
@@ -84,6 +98,15 @@ impl Conn {
         }
     }
 
+    /// True if there is TLS on the connection.
+    pub(super) fn is_secure(&self) -> bool {
+        #[cfg(feature = "http2")]
+        if let Some(below) = &self.below {
+            return below.is_secure();
+        }
+        self.stream.is_secure()
+    }
+
     /// Notes that it waits for a request from now on.
     pub(super) fn is_idle_now(&self) {
         let since = turn_time().saturating_duration_since(self.shared.began);
@@ -100,6 +123,22 @@ impl Conn {
             Task::Own(task) => task.coroutine_id(),
             Task::Lent(id) => Some(*id),
         }
+    }
+}
+
+#[cfg(feature = "http2")]
+impl Conn {
+    pub(crate) fn stream(&self) -> &Rc<IoStream> {
+        &self.stream
+    }
+
+    pub(crate) fn shared(&self) -> &Rc<Shared> {
+        &self.shared
+    }
+
+    /// Notes that it has streams, which are connections of their own.
+    pub(crate) fn has_streams(&self) {
+        self.activity.set(Activity::Streams);
     }
 }
 
@@ -125,6 +164,9 @@ pub(crate) enum Activity {
     Busy,
     /// It has sent its last answer, and waits for its client to go.
     Ending,
+    /// It is one of HTTP/2, whose streams are connections of their own.
+    #[cfg(feature = "http2")]
+    Streams,
 }
 
 impl Shared {
@@ -137,6 +179,11 @@ impl Shared {
             began: turn_time(),
             idle_timer: Cell::default(),
             closed_one: Event::new(),
+            joining: Cell::new(0),
+            #[cfg(feature = "http2")]
+            streams: Cell::new(0),
+            #[cfg(feature = "http2")]
+            draining: Event::new(),
         }
     }
 
@@ -166,8 +213,28 @@ impl Shared {
         (conn, serve_connection(entered))
     }
 
+    /// Begins to serve a stream of HTTP/2 as a connection: one within another.
+    #[cfg(feature = "http2")]
+    pub(crate) fn start_within(self: &Rc<Self>, stream: IoStream, below: &Conn) {
+        self.streams.set(self.streams.get() + 1);
+        let conn = self.enter_as(stream, below.remote(), Some(below.stream.clone()));
+        let task = serve_connection(Entered(conn.clone()));
+        let _ = conn.task.set(Task::Own(task));
+    }
+
     /// Notes a connection among those that are open.
     fn enter(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) -> Rc<Conn> {
+        self.enter_as(stream, remote, None)
+    }
+
+    fn enter_as(
+        self: &Rc<Self>,
+        stream: IoStream,
+        remote: Option<SocketAddr>,
+        below: Option<Rc<IoStream>>,
+    ) -> Rc<Conn> {
+        #[cfg(not(feature = "http2"))]
+        let _ = below;
         let mut open = self.open.borrow_mut();
         if open.len() == open.capacity() {
             // By half: doubling would leave much of it empty.
@@ -178,6 +245,8 @@ impl Shared {
         let conn = Rc::new(Conn {
             shared: self.clone(),
             stream: Rc::new(stream),
+            #[cfg(feature = "http2")]
+            below,
             peer: Peer::new(remote),
             idle_since: Cell::new(0),
             key: u32::try_from(entry.key()).expect("fewer than 2^32 connections are open"),
@@ -202,12 +271,19 @@ impl Shared {
         drop(open);
         // Outside of the borrow, as its task may be dropped with it.
         drop(left);
+        #[cfg(feature = "http2")]
+        if conn.below.is_some() {
+            self.streams.set(self.streams.get() - 1);
+        }
         self.closed_one.set();
     }
 
     /// How many connections are open.
     pub(crate) fn len(&self) -> usize {
-        self.open.borrow().len()
+        let all = self.open.borrow().len() + self.joining.get();
+        #[cfg(feature = "http2")]
+        let all = all - self.streams.get();
+        all
     }
 
     /// Calls `f` with each connection.

@@ -49,6 +49,9 @@ where
         };
         exchange.stream = Some(conn.stream.clone());
         exchange.remote = conn.remote();
+        exchange.is_secure = conn.is_secure();
+        #[cfg(feature = "http2")]
+        exchange.below.clone_from(&conn.below);
         let serving = (self.serve)(conn, exchange);
         self.at_work.set(Some(serving));
     }

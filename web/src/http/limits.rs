@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::multipart::MultipartLimits;
+
 /// Bounds on what a peer may send and on how long it may take.
 ///
 /// ```
@@ -29,6 +31,10 @@ pub struct Limits {
     /// A longer body is 413 and close: at once if a length announces it, else
     /// with the chunk that would exceed it and before that chunk is read.
     pub max_body_bytes: u64,
+    /// Parts of a form with files, and what each may have.
+    ///
+    /// More is 400, for the whole form; 413 if a field is too long.
+    pub multipart: MultipartLimits,
     /// Bytes of a chunk's size line with its extensions; 256.
     ///
     /// A longer line is 400 and close.
@@ -73,6 +79,9 @@ pub struct Limits {
     /// With as many, accepting pauses until one closes; clients wait in the
     /// system's queue.
     pub max_connections: usize,
+    /// Streams of a connection of HTTP/2 at a time; 100. More are refused, and
+    /// those that were reset count until their handlers have noticed.
+    pub max_concurrent_streams: u32,
 }
 
 impl Default for Limits {
@@ -81,6 +90,7 @@ impl Default for Limits {
             max_head_bytes: 64 * 1024,
             max_headers: 100,
             max_body_bytes: 100 * 1024 * 1024,
+            multipart: MultipartLimits::default(),
             max_chunk_line_bytes: 256,
             header_timeout: Duration::from_secs(20),
             body_timeout: Duration::from_secs(60),
@@ -93,6 +103,7 @@ impl Default for Limits {
             max_unread_bytes: 256 * 1024,
             max_body_expansion: 250,
             max_connections: 65_536,
+            max_concurrent_streams: 100,
         }
     }
 }

@@ -36,16 +36,25 @@ mod host;
 
 mod body;
 mod chunked;
+mod compress;
 mod decode;
 
 mod encode;
 mod response;
 
+pub(crate) mod base64;
+mod cookie;
 mod date;
 mod form;
+mod multipart;
+mod signed;
+mod xsrf;
 
 pub use self::body::BodyDecoder;
 pub use self::chunked::{ChunkError, ChunkedDecoder, LAST_CHUNK, encode_chunk, encode_last_chunk};
+pub use self::compress::Compression;
+pub(crate) use self::compress::{GzipEncoder, accepts_gzip, is_compressible};
+pub use self::cookie::{Cookie, CookieError, SameSite, parse_cookies};
 pub use self::date::DateCache;
 pub(crate) use self::decode::{ContentDecoder, Decoded};
 pub use self::encode::{
@@ -55,6 +64,11 @@ pub use self::form::{FormError, MAX_FORM_FIELDS, decode_path_segment, parse_form
 pub use self::framing::BodyFraming;
 pub use self::head::{RequestHead, Version};
 pub use self::limits::Limits;
+pub use self::multipart::{
+    MultipartDecoder, MultipartError, MultipartEvent, MultipartLimits, PartHead,
+};
 pub use self::parse::{Parse, ParseError, parse_request};
 pub(crate) use self::rate::Allowance;
 pub use self::response::{ResponseHead, parse_response};
+pub use self::signed::CookieSecret;
+pub(crate) use self::xsrf::{TOKEN_BYTES, is_same_token, mask_token, unmask_token};

@@ -2,12 +2,17 @@
 
 use std::cell::Cell;
 use std::fmt;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
-use squall::net::{ServerHandle, TcpServer};
+#[cfg(feature = "tls")]
+use squall::net::TlsAcceptor;
+use squall::net::{IoStream, ServerHandle, TcpServer};
 use squall::sync::Event;
 use squall::yield_;
 
+#[cfg(feature = "tls")]
+use super::secure::{self, Handshakes};
 use crate::conn::Shared;
 
 /// The sockets that listen for a server, and what stops them.
@@ -16,6 +21,10 @@ pub(super) struct Accepting {
     /// How many accept loops there are.
     pub(super) loops: Cell<usize>,
     pub(super) ended_one: Event,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsAcceptor>,
+    #[cfg(feature = "tls")]
+    pub(super) handshakes: Handshakes,
 }
 
 impl Accepting {
@@ -24,7 +33,17 @@ impl Accepting {
             handle: ServerHandle::new(max_connections),
             loops: Cell::new(0),
             ended_one: Event::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "tls")]
+            handshakes: Handshakes::default(),
         }
+    }
+
+    #[cfg(feature = "tls")]
+    pub(super) fn with_tls(mut self, tls: Option<TlsAcceptor>) -> Accepting {
+        self.tls = tls;
+        self
     }
 
     pub(super) fn stop(&self) {
@@ -64,5 +83,16 @@ pub(super) fn accept(
 ) -> squall::Result<()> {
     let _listens = Listens::new(accepting.clone());
     let server = server.with_handle(&accepting.handle);
-    yield_!(server.serve(move |stream, peer| shared.start(stream, Some(peer))))
+    yield_!(server.serve(move |stream, peer| welcome(stream, peer, &shared, &accepting)))
+}
+
+/// Serves a client, after the handshake if there is to be one.
+fn welcome(stream: IoStream, peer: SocketAddr, shared: &Rc<Shared>, accepting: &Rc<Accepting>) {
+    #[cfg(feature = "tls")]
+    if let Some(tls) = accepting.tls.clone().filter(|_| !stream.is_secure()) {
+        return secure::start(stream, Some(peer), tls, shared, accepting);
+    }
+    #[cfg(not(feature = "tls"))]
+    let _ = accepting;
+    shared.start(stream, Some(peer));
 }

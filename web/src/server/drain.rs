@@ -85,6 +85,8 @@ pub(super) async fn drain(running: Running, limit: Duration) -> Drained {
     let Running { shared, accepting } = running;
     let deadline = after(limit);
     shared.settings.is_draining.set(true);
+    #[cfg(feature = "http2")]
+    shared.draining.set();
     accepting.stop();
     shared.settings.guests.tell_all();
     // Those that the system has taken in already are accepted first: their clients count as served.
@@ -106,6 +108,8 @@ pub(super) async fn drain(running: Running, limit: Duration) -> Drained {
         return Drained::default();
     }
     shared.close_all(Activity::Fresh);
+    #[cfg(feature = "tls")]
+    accepting.handshakes.cancel();
     if is_done_by(deadline, is_empty.as_mut()).await {
         return Drained::default();
     }

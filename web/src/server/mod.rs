@@ -1,11 +1,14 @@
 //! Listening: a port, its connections, and what they share; and the end of it all.
 //!
 //! `accept` takes connections as long as there is room, `listening` is what a program holds of that,
+//! `secure` shakes hands with them before,
 //! and `drain` lets the requests in flight finish.
 
 mod accept;
 mod drain;
 mod listening;
+#[cfg(feature = "tls")]
+mod secure;
 mod threads;
 
 use std::cell::OnceCell;
@@ -15,6 +18,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use squall::Deferred;
+#[cfg(feature = "tls")]
+use squall::net::TlsAcceptor;
 use squall::net::{IoStream, ListenOptions, TcpServer};
 
 use crate::conn::{Handle, Settings, Shared, TrustedProxies};
@@ -28,6 +33,9 @@ pub use threads::HttpThreads;
 use accept::{Accepting, accept};
 
 /// An HTTP/1.1 server: Tornado's `HTTPServer`.
+///
+/// With the feature `http2` it speaks HTTP/2 as well: to clients who agree on it as they shake hands
+/// for TLS, and to those who begin with it. The handlers are the same.
 ///
 /// # Examples
 ///
@@ -52,6 +60,9 @@ pub struct HttpServer {
     limits: Limits,
     trusted: Option<TrustedProxies>,
     decompress: bool,
+    http1_only: bool,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsAcceptor>,
     /// Made when the first socket is served: all that it serves is drained together.
     running: OnceCell<Running>,
 }
@@ -72,6 +83,9 @@ impl HttpServer {
             limits: Limits::default(),
             trusted: None,
             decompress: false,
+            http1_only: false,
+            #[cfg(feature = "tls")]
+            tls: None,
             running: OnceCell::new(),
         }
     }
@@ -99,6 +113,48 @@ impl HttpServer {
     /// much that is of what went in. A body in another coding stays as it is.
     pub fn decompress_request(mut self, on: bool) -> HttpServer {
         self.decompress = on;
+        self.running = OnceCell::new();
+        self
+    }
+
+    /// Speaks TLS: serves `https`, with the feature `tls`.
+    ///
+    /// A client has `Limits::header_timeout` for its handshake. One that does not come to its end, for
+    /// it speaks plain HTTP or does not believe the certificate, is closed, and logged with its reason
+    /// as an info of the target `squall::web`. If the acceptor has no protocols (ALPN), it gets those
+    /// that this server speaks.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use squall::net::{Identity, TlsAcceptor};
+    /// use squall::yield_;
+    /// use squall_web::{Application, Exchange, HttpServer, Result};
+    ///
+    /// fn hello(ex: &mut Exchange) {
+    ///     ex.write(format!("Hello over {}", ex.request().scheme()));
+    /// }
+    ///
+    /// #[squall::main]
+    /// fn main() -> Result<()> {
+    ///     let tls = TlsAcceptor::builder(Identity::files("cert.pem", "key.pem")?).build()?;
+    ///     let server = HttpServer::new(Application::new().get("/", hello)).tls(tls);
+    ///     yield_!(server.listen("0.0.0.0:443")?)
+    /// }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: TlsAcceptor) -> HttpServer {
+        self.tls = Some(tls);
+        self.running = OnceCell::new();
+        self
+    }
+
+    /// Speaks HTTP/1 and nothing else, with the feature `http2` as well.
+    ///
+    /// For servers behind a proxy that is to see every request, and for those who want no more than
+    /// they use.
+    pub fn http1_only(mut self) -> HttpServer {
+        self.http1_only = true;
         self.running = OnceCell::new();
         self
     }
@@ -168,6 +224,11 @@ impl HttpServer {
 
     /// Serves one connection that is there already; done when it is closed.
     pub fn serve_stream(&self, stream: IoStream) -> Deferred<()> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.clone().filter(|_| !stream.is_secure()) {
+            let Running { shared, accepting } = self.running().clone();
+            return secure::serve(stream, tls, shared, accepting);
+        }
         self.running().shared.serve_stream(stream)
     }
 
@@ -188,8 +249,22 @@ impl HttpServer {
     /// Connections that wait for a next request are closed at once; each answer in flight says
     /// `Connection: close`, if its head is not sent yet. What still runs at the end is cancelled, and
     /// its connection closed.
+    ///
+    /// Who has connected is served, too, though nobody had accepted it yet; only a connection that comes
+    /// about at the moment in which the listening socket closes is reset by the system.
     pub async fn drain(&self, limit: Duration) -> Drained {
         drain::drain(self.running().clone(), limit).await
+    }
+
+    /// The acceptor, with what the server speaks.
+    #[cfg(feature = "tls")]
+    fn acceptor(&self) -> Option<TlsAcceptor> {
+        let tls = self.tls.clone()?;
+        Some(match (tls.alpn(), self.http1_only) {
+            ([], true) => tls.with_alpn(HTTP1.iter().copied()),
+            ([], false) => tls.with_alpn(PROTOCOLS.iter().copied()),
+            _ => tls,
+        })
     }
 
     fn running(&self) -> &Running {
@@ -198,15 +273,28 @@ impl HttpServer {
                 limits: self.limits.clone(),
                 trusted: self.trusted.clone(),
                 decompress: self.decompress,
+                http1_only: self.http1_only,
                 ..Settings::default()
             };
+            let accepting = Accepting::new(self.limits.max_connections);
+            #[cfg(feature = "tls")]
+            let accepting = accepting.with_tls(self.acceptor());
             Running {
                 shared: Rc::new(Shared::new(self.handler.clone(), settings)),
-                accepting: Rc::new(Accepting::new(self.limits.max_connections)),
+                accepting: Rc::new(accepting),
             }
         })
     }
 }
+
+/// What a server speaks over TLS, unless it is told otherwise.
+#[cfg(feature = "tls")]
+const PROTOCOLS: &[&str] = match cfg!(feature = "http2") {
+    true => &["h2", "http/1.1"],
+    false => HTTP1,
+};
+#[cfg(feature = "tls")]
+const HTTP1: &[&str] = &["http/1.1"];
 
 impl fmt::Debug for HttpServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -214,6 +302,7 @@ impl fmt::Debug for HttpServer {
             .field("limits", &self.limits)
             .field("trusted", &self.trusted)
             .field("decompress", &self.decompress)
+            .field("http1_only", &self.http1_only)
             .field("connections", &self.connections())
             .finish_non_exhaustive()
     }

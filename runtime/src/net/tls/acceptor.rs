@@ -82,12 +82,36 @@ impl TlsAcceptor {
         }
     }
 
-    pub(super) fn config(&self) -> Arc<ServerConfig> {
-        self.inner.config.clone()
+    /// Returns the protocols that it speaks (ALPN).
+    pub fn alpn(&self) -> &[Vec<u8>] {
+        &self.inner.config.alpn_protocols
     }
 
-    pub(super) fn handshake_timeout(&self) -> Duration {
+    /// Makes one that is as this, and speaks these protocols, those that are liked best in front (ALPN).
+    pub fn with_alpn<P: Into<Vec<u8>>>(
+        &self,
+        protocols: impl IntoIterator<Item = P>,
+    ) -> TlsAcceptor {
+        let mut config = (*self.inner.config).clone();
+        config.alpn_protocols = protocols.into_iter().map(Into::into).collect();
+        TlsAcceptor {
+            inner: Arc::new(Inner {
+                config: Arc::new(config),
+                handshake_timeout: self.inner.handshake_timeout,
+                identities: self.inner.identities.clone(),
+                reload_every: self.inner.reload_every,
+                looked: Mutex::new(None),
+            }),
+        }
+    }
+
+    /// Returns how long a handshake may take.
+    pub fn handshake_timeout(&self) -> Duration {
         self.inner.handshake_timeout
+    }
+
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
+        self.inner.config.clone()
     }
 
     /// Looks whether the certificates' files have changed, if that was not done for some time.

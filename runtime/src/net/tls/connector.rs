@@ -1,6 +1,7 @@
 //! The settings of a client's side.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,12 +75,47 @@ impl TlsConnector {
         }
     }
 
+    /// Returns the protocols that it offers (ALPN).
+    pub fn alpn(&self) -> &[Vec<u8>] {
+        &self.config.alpn_protocols
+    }
+
+    /// Makes one that is as this, and offers these protocols (ALPN). Connections that either has made
+    /// are resumed by both.
+    pub fn with_alpn<P: Into<Vec<u8>>>(
+        &self,
+        protocols: impl IntoIterator<Item = P>,
+    ) -> TlsConnector {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = protocols.into_iter().map(Into::into).collect();
+        TlsConnector {
+            config: Arc::new(config),
+            handshake_timeout: self.handshake_timeout,
+        }
+    }
+
     pub(super) fn config(&self) -> Arc<ClientConfig> {
         self.config.clone()
     }
 
     pub(super) fn handshake_timeout(&self) -> Duration {
         self.handshake_timeout
+    }
+}
+
+/// Two are equal if one is a clone of the other: for those who keep connections apart by how they were
+/// made.
+impl PartialEq for TlsConnector {
+    fn eq(&self, other: &TlsConnector) -> bool {
+        Arc::ptr_eq(&self.config, &other.config)
+    }
+}
+
+impl Eq for TlsConnector {}
+
+impl Hash for TlsConnector {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.config).hash(state);
     }
 }
 

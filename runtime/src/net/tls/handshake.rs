@@ -25,7 +25,8 @@ impl IoStream {
     /// `SSLIOStream`.
     ///
     /// Done when the handshake is; the stream that it gives is to be used as any other. `server_name` is
-    /// the name, or address, that the server's certificate has to be for.
+    /// the name, or address, that the server's certificate has to be for. A stream that has TLS already
+    /// gets a second one within it, as through a proxy that is spoken to by TLS.
     ///
     /// # Examples
     ///
@@ -98,9 +99,6 @@ impl IoStream {
     }
 
     async fn shake_hands(mut self, connection: Connection, timeout: Duration) -> Result<IoStream> {
-        if self.tls().is_some() {
-            return Err(misuse("the stream has TLS already"));
-        }
         if self.is_closed() {
             return Err(Error::stream_closed());
         }

@@ -27,7 +27,7 @@ pub(super) struct State {
     has_ended: bool,
     /// What ended the connection for both directions.
     failure: Option<rustls::Error>,
-    /// The last read of the socket took all there was.
+    /// The read under way took all that the socket had.
     is_drained: bool,
     hello: Hello,
 }
@@ -79,6 +79,8 @@ impl Session {
     /// Reads decrypted bytes; 0 at the end that the peer has told.
     pub(in crate::net) fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let state = &mut *self.state.borrow_mut();
+        // More may have come since the socket was read for what is still here.
+        state.is_drained = false;
         loop {
             match state.connection.reader().read(into) {
                 Ok(read) => {
@@ -98,7 +100,8 @@ impl Session {
     /// True if a read may give something though the socket has nothing.
     pub(in crate::net) fn may_read(&self) -> bool {
         let state = self.state.borrow();
-        state.readable > 0 || state.has_ended
+        // The socket may be one with TLS itself.
+        state.readable > 0 || state.has_ended || self.socket.holds_bytes()
     }
 
     /// True if a read now would block.
@@ -129,6 +132,14 @@ impl Session {
             self.socket.shutdown_write()?;
         }
         Ok(())
+    }
+
+    /// Says that no more will be written, or would block: then it is to be tried again.
+    pub(in crate::net) fn finish_writing(&self) -> io::Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        state.connection.send_close_notify();
+        state.flush(&self.socket)?;
+        self.socket.finish_writing()
     }
 
     pub(in crate::net) fn close(&self) {

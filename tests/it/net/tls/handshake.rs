@@ -1,5 +1,6 @@
 //! Streams that become TLS ones.
 
+use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
 use std::rc::Rc;
 use std::time::Duration;
@@ -177,9 +178,75 @@ fn t18_stream_is_there_when_its_handshake_is_done() {
     assert_eq!(client.peer_addr(), server.local_addr());
     assert!(client.raw_fd().is_some());
     client.set_nodelay(true).unwrap();
-    // And a second one over it is refused.
-    let error = yield_!(client.start_tls(&connector, "example.org")).unwrap_err();
-    assert_eq!(error.to_string(), "the stream has TLS already");
+}
+
+// More comes while some that was decrypted is unread: the reader must be told of it.
+#[squall::test]
+fn bytes_that_come_while_others_are_unread_are_told_of() {
+    for (name, near, far) in yield_!(secured()) {
+        let mut buffer = [0; 1000];
+        yield_!(near.write(&[1; 100])).unwrap();
+        let read = yield_!(poll_fn(|cx| far.poll_read(cx, &mut buffer[..10])));
+        assert_eq!(read.unwrap(), 10, "{name}");
+        yield_!(near.write(&[2; 50])).unwrap();
+        yield_!(sleep(Duration::from_millis(1)));
+        let read = yield_!(poll_fn(|cx| far.poll_read(cx, &mut buffer)));
+        assert_eq!(read.unwrap(), 90, "{name}");
+        let rest = poll_fn(|cx| far.poll_read(cx, &mut buffer));
+        let rest = yield_!(squall::with_timeout(Duration::from_secs(1), rest));
+        assert_eq!(rest.expect("it has come").unwrap(), 50, "{name}");
+    }
+}
+
+#[squall::test]
+fn slow_reader_gets_all() {
+    for (_, near, far) in yield_!(secured()) {
+        yield_!(read_slowly(near, far));
+    }
+}
+
+// A tunnel that a TLS proxy has opened carries TLS.
+#[squall::test]
+fn tls_within_tls_carries_bytes() {
+    let authority = Authority::new("test authority");
+    let acceptor = authority.issue(&["inner.example"]).acceptor();
+    let connector = authority.connector();
+    for (_, near, far) in yield_!(secured()) {
+        let ends = (near, far);
+        let within = shake(ends, connector.clone(), acceptor.clone(), "inner.example");
+        let (near, far) = yield_!(within);
+        let (near, far) = (near.unwrap(), far.unwrap());
+        assert_eq!(far.tls().unwrap().server_name(), Some("inner.example"));
+        yield_!(read_slowly(near, far));
+    }
+}
+
+#[squall::coroutine]
+fn read_slowly(near: IoStream, far: IoStream) {
+    let sent: Vec<u8> = (0..3_000_000_u32).map(|n| (n / 7) as u8).collect();
+    let writing = write_and_close(near, sent.clone());
+    let mut read = Vec::new();
+    for round in 0.. {
+        let more = yield_!(far.read_partial(10_007)).unwrap();
+        if more.is_empty() {
+            break;
+        }
+        read.extend_from_slice(&more);
+        if round % 17 == 0 {
+            yield_!(sleep(Duration::from_millis(1)));
+        }
+    }
+    // It is kept until here: with tickets of the handshake unread its close would be a reset.
+    let near = yield_!(writing).unwrap();
+    assert!(read == sent, "{} bytes", read.len());
+    assert!(!near.is_closed());
+}
+
+#[squall::coroutine]
+fn write_and_close(stream: IoStream, data: Vec<u8>) -> Result<IoStream> {
+    yield_!(stream.write(&data))?;
+    yield_!(stream.finish_writing())?;
+    Ok(stream)
 }
 
 // tornado: iostream_test.py TestIOStreamCheckHostname

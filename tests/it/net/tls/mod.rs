@@ -20,19 +20,19 @@ use squall::net::{Identity, IoStream, Roots, TlsAcceptor, TlsConnector};
 use squall::{Result, yield_};
 
 /// Who signs certificates for a test.
-pub(super) struct Authority {
-    pem: String,
+pub(crate) struct Authority {
+    pub(crate) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// A certificate and its key, as PEM.
-pub(super) struct Pair {
-    pub(super) certificate: String,
-    pub(super) key: String,
+pub(crate) struct Pair {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
-    pub(super) fn new(name: &str) -> Authority {
+    pub(crate) fn new(name: &str) -> Authority {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -45,11 +45,11 @@ impl Authority {
     }
 
     /// A certificate for a server or client of these names.
-    pub(super) fn issue(&self, names: &[&str]) -> Pair {
+    pub(crate) fn issue(&self, names: &[&str]) -> Pair {
         self.issue_with(names, |_| {})
     }
 
-    pub(super) fn issue_with(
+    pub(crate) fn issue_with(
         &self,
         names: &[&str],
         change: impl FnOnce(&mut CertificateParams),
@@ -69,30 +69,30 @@ impl Authority {
         }
     }
 
-    pub(super) fn expired(&self, names: &[&str]) -> Pair {
+    pub(crate) fn expired(&self, names: &[&str]) -> Pair {
         self.issue_with(names, |params| {
             params.not_before = date_time_ymd(2020, 1, 1);
             params.not_after = date_time_ymd(2020, 2, 1);
         })
     }
 
-    pub(super) fn roots(&self) -> Roots {
+    pub(crate) fn roots(&self) -> Roots {
         Roots::none().and_pem(self.pem.as_bytes()).unwrap()
     }
 
     /// A client that trusts this authority, and nobody else.
-    pub(super) fn connector(&self) -> TlsConnector {
+    pub(crate) fn connector(&self) -> TlsConnector {
         let builder = TlsConnector::builder().roots(self.roots());
         builder.build().unwrap()
     }
 }
 
 impl Pair {
-    pub(super) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         Identity::pem(self.certificate.as_bytes(), self.key.as_bytes()).unwrap()
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::builder(self.identity()).build().unwrap()
     }
 }
