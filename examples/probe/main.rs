@@ -18,6 +18,7 @@
 //! | `waits.rs` | handlers that wait: sleeps, lists and maps of them |
 //! | `poll.rs` | messages for those who wait for them |
 //! | `upload.rs` | bodies that are larger than memory |
+//! | `websocket.rs` | WebSockets: an echo, a chat, closes |
 
 mod answers;
 mod cookies;
@@ -26,6 +27,7 @@ mod flags;
 mod poll;
 mod upload;
 mod waits;
+mod websocket;
 
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
@@ -127,6 +129,7 @@ fn application(flags: &Flags) -> Application {
     for verb in Verb::ALL {
         app = app.on(verb, "/echo", echo::echo);
     }
+    let app = websocket::routes(app, flags.ws_max_message_bytes);
     match &flags.static_dir {
         Some(root) => app.files("/static/", StaticFiles::new(root)),
         None => app,

@@ -5,6 +5,7 @@
 //!
 //! It prints `listening on http://127.0.0.1:8890/`.
 
+#[path = "../probe/websocket.rs"]
 mod routes;
 
 use std::time::Duration;

@@ -13,7 +13,7 @@ use squall_web::{Application, Exchange, Result};
 use super::serve;
 use crate::client::run_real;
 
-#[path = "../../../examples/websocket_chat/routes.rs"]
+#[path = "../../../examples/probe/websocket.rs"]
 mod routes;
 
 fn page(ex: &mut Exchange) -> Result<()> {

@@ -6,11 +6,13 @@ use std::time::Duration;
 use squall::net::{IoStream, TcpServer};
 use squall::yield_;
 use squall_web::websocket::{
-    Compression, ConnectOptions, WebSocketError, WebSocketOptions, websocket_connect,
+    Compression, ConnectOptions, Message, WebSocketError, WebSocketOptions, websocket_connect,
 };
-use squall_web::{Application, Exchange, Result, StatusCode};
+use squall_web::{Application, Exchange, HttpServer, Result, StatusCode};
 
-use super::{serve, text};
+use super::{echo_app, serve, text};
+use crate::client::run_real;
+use crate::net::tls::Authority;
 
 /// Reads a handshake, and answers it as it should be, with more headers.
 pub(super) async fn answer(stream: &IoStream, more: &str) -> squall::Result<String> {
@@ -183,10 +185,6 @@ fn urls_and_headers_that_cannot_be_are_told() {
             "http: is no scheme of a WebSocket: take ws:",
         ),
         (
-            "wss://localhost/",
-            "wss: needs TLS, which this client does not have",
-        ),
-        (
             "localhost:80",
             "localhost: is no scheme of a WebSocket: take ws:",
         ),
@@ -278,4 +276,48 @@ fn agreement_is_on_the_subprotocol_that_both_speak() {
         assert_eq!(ws.subprotocol(), want);
         assert_eq!(text(yield_!(ws.recv())), Some(format!("{want:?}")));
     }
+}
+
+#[test]
+fn wss_is_a_websocket_over_tls() {
+    run_real(async || {
+        let authority = Authority::new("test authority");
+        let acceptor = authority.issue(&["localhost"]).acceptor();
+        let server = HttpServer::new(echo_app(WebSocketOptions::default())).tls(acceptor);
+        let address = server.listen("127.0.0.1:0").unwrap().local_addr();
+        let url = format!("wss://localhost:{}/ws", address.port());
+        let options = ConnectOptions {
+            tls: Some(authority.connector()),
+            ..ConnectOptions::default()
+        };
+        let mut ws = websocket_connect(&url, options).await.unwrap();
+        assert!(ws.stream().tls().is_some());
+        for size in [0, 100, 100_000, 3_000_000] {
+            ws.send(vec![7; size]).await.unwrap();
+            assert!(
+                ws.recv().await == Some(Message::from(vec![7; size])),
+                "{size}"
+            );
+        }
+        // Many at a time, each of which TLS may have taken a part of.
+        for n in 0..500_u32 {
+            ws.send(vec![n as u8; 5000]).await.unwrap();
+        }
+        for n in 0..500_u32 {
+            assert!(
+                ws.recv().await == Some(Message::from(vec![n as u8; 5000])),
+                "{n}"
+            );
+        }
+        ws.close(1001, "bye").await.unwrap();
+        // An authority that nobody knows.
+        let error = websocket_connect(&url, ConnectOptions::default()).await;
+        let error = error.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot connect to localhost:"),
+            "{error}"
+        );
+    });
 }

@@ -12,6 +12,8 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
+#[cfg(feature = "tls")]
+use squall::net::TlsConnector;
 use squall::net::{IoStream, TcpClient};
 use squall::{Deferred, with_timeout, yield_};
 use url::Url;
@@ -55,6 +57,9 @@ pub struct ConnectOptions {
     pub connect_timeout: Duration,
     /// Makes the TCP connection.
     pub tcp: TcpClient,
+    /// Secures connections of `wss:`; of itself one that believes as the system does.
+    #[cfg(feature = "tls")]
+    pub tls: Option<TlsConnector>,
 }
 
 impl Default for ConnectOptions {
@@ -64,6 +69,8 @@ impl Default for ConnectOptions {
             headers: Vec::new(),
             connect_timeout: Duration::from_secs(20),
             tcp: TcpClient::new(),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -79,7 +86,7 @@ impl ConnectOptions {
 
 /// Connects to a server; starts at once. Tornado's `websocket_connect`.
 ///
-/// The URL is a `ws:` one. A user name and password in it are sent as `Authorization: Basic`.
+/// The URL is a `ws:` one, or a `wss:` one with the feature `tls`. A user name and password in it are sent as `Authorization: Basic`.
 ///
 /// # Errors
 ///
@@ -125,7 +132,8 @@ async fn shake_hands(
     options: &ConnectOptions,
 ) -> Result<WebSocket, WebSocketError> {
     let Request { host, port, .. } = &request;
-    let connected = options.tcp.connect(host.clone(), *port).await;
+    let tcp = tcp(&request, options).await?;
+    let connected = tcp.connect(host.clone(), *port).await;
     let stream = connected.map_err(|error| {
         WebSocketError::connect(format!("cannot connect to {host}:{port}"), error)
     })?;
@@ -154,6 +162,30 @@ async fn shake_hands(
     let keepalive = Keepalive::new(websocket);
     let reader = Reader::new(Rc::new(channel), decoder, read, keepalive);
     Ok(WebSocket::new(reader, Rc::new(Cell::new(false))))
+}
+
+/// What makes the connection, secured if it is to be.
+#[cfg(feature = "tls")]
+async fn tcp(request: &Request, options: &ConnectOptions) -> Result<TcpClient, WebSocketError> {
+    if !request.is_secure {
+        return Ok(options.tcp.clone());
+    }
+    let connector = match &options.tls {
+        Some(connector) => connector.clone(),
+        None => {
+            // It reads the system's roots.
+            let made = squall::run_in_executor(|| TlsConnector::builder().build()).await;
+            let made = made.and_then(|made| made);
+            made.map_err(|error| WebSocketError::connect("TLS cannot be set up", error))?
+        }
+    };
+    Ok(options.tcp.clone().tls(connector))
+}
+
+/// What makes the connection.
+#[cfg(not(feature = "tls"))]
+async fn tcp(_: &Request, options: &ConnectOptions) -> Result<TcpClient, WebSocketError> {
+    Ok(options.tcp.clone())
 }
 
 /// Reads the answer's head into `input`.
@@ -201,6 +233,8 @@ async fn read_head(stream: &IoStream, input: &mut Vec<u8>) -> Result<ResponseHea
 struct Request {
     host: String,
     port: u16,
+    #[cfg(feature = "tls")]
+    is_secure: bool,
     head: Vec<u8>,
     accept: String,
 }
@@ -220,8 +254,9 @@ impl Request {
         };
         let port = match url.scheme() {
             "ws" => url.port().unwrap_or(80),
+            "wss" if cfg!(feature = "tls") => url.port().unwrap_or(443),
             "wss" => {
-                return mistake("wss: needs TLS, which this client does not have".to_owned());
+                return mistake("wss: needs the feature `tls` of squall-web".to_owned());
             }
             other => return mistake(format!("{other}: is no scheme of a WebSocket: take ws:")),
         };
@@ -243,6 +278,8 @@ impl Request {
             // Without the brackets of an IPv6 address.
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
+            #[cfg(feature = "tls")]
+            is_secure: url.scheme() == "wss",
             head,
             accept: accept_key(key.as_bytes()),
         })
