@@ -227,6 +227,53 @@ fn node_is_served() {
     let _ = std::fs::remove_dir_all(&folder);
 }
 
+/// Begins requests and takes each back at once ("rapid reset", CVE-2023-44487).
+const RESETS: &str = r#"
+const http2 = require('http2');
+const client = http2.connect(process.argv[1]);
+client.on('error', () => {});
+let sent = 0;
+const more = () => {
+    if (client.destroyed || sent >= 20000) return setTimeout(() => client.destroy(), 200);
+    for (let n = 0; n < 500; n++, sent++) {
+        try {
+            const stream = client.request({ ':path': '/waits' });
+            stream.on('error', () => {});
+            stream.close(http2.constants.NGHTTP2_CANCEL);
+        } catch { break; }
+    }
+    setTimeout(more, 1);
+};
+client.on('connect', more);
+client.on('close', () => console.log(`closed after ${sent}`));
+"#;
+
+#[test]
+fn streams_that_are_reset_at_once_are_bounded() {
+    if !has("node", "--version") {
+        return;
+    }
+    run_real(|| async {
+        let trace = Trace::new();
+        let server = HttpServer::new(app(&trace)).listen("127.0.0.1:0").unwrap();
+        let url = format!("http://127.0.0.1:{}", server.local_addr().port());
+        let mut node = Command::new("node");
+        node.args(["-e", RESETS, &url]);
+        let told = output(node).await;
+        assert!(told.starts_with("closed after"), "{told}");
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--http2-prior-knowledge", &format!("{url}/")]);
+        assert!(output(curl).await.starts_with("2 http"));
+        squall::sleep(std::time::Duration::from_millis(50)).await;
+        assert_eq!(server.connections(), 0);
+        // Whoever began has noticed, and few did.
+        let trace = trace.take();
+        let began = trace.iter().filter(|step| *step == "waits").count();
+        assert_eq!(trace.len(), 2 * began);
+        println!("{began} handlers, {}", told.trim());
+    });
+}
+
 const PYTHON: &str = r#"
 import sys, httpx
 client = httpx.Client(http1=False, http2=True, verify=sys.argv[2] or True)
