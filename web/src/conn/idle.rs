@@ -30,8 +30,9 @@ impl Shared {
 
     /// Looks at no one any more.
     pub(super) fn unwatch_idle(&self) {
-        if let Some(timer) = self.idle_timer.take() {
-            IoLoop::current().remove_timeout(timer);
+        // When a thread ends, its connections go after its loop.
+        if let (Some(timer), Some(io_loop)) = (self.idle_timer.take(), IoLoop::try_current()) {
+            io_loop.remove_timeout(timer);
         }
     }
 
