@@ -76,7 +76,10 @@ fn main() -> ExitCode {
 #[squall::coroutine]
 fn serve(flags: Box<Flags>) -> Result<()> {
     let socket = TcpServer::bind(("127.0.0.1", flags.port))?;
-    let server = HttpServer::new(application(&flags)).limits(flags.limits.clone());
+    let server = HttpServer::new(application(&flags))
+        .limits(flags.limits.clone())
+        // What is tested is HTTP/1.1, and how it meets what is not.
+        .http1_only();
     let listening = server.serve(socket)?;
     // What still runs at the end of the grace is cut, and that is an end as well.
     yield_!(listening.shutdown_on_signal(flags.shutdown_grace))?;

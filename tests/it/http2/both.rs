@@ -66,7 +66,23 @@ fn http1_is_spoken_to_who_speaks_nothing_else() {
         http2: false,
         ..config(&authority)
     });
-    for (client, server) in [(client(&authority), &old), (without, &new)] {
+    // A server that was told so, before it got its certificate or after.
+    let tls = || {
+        let identity = authority.issue(&["a.example"]).identity();
+        TlsAcceptor::builder(identity).build().unwrap()
+    };
+    let plain = || HttpServer::new(app(&Trace::new()));
+    let told = [
+        plain().http1_only().tls(tls()),
+        plain().tls(tls()).http1_only(),
+    ];
+    let [first, second] = told.map(|server| server.listen("127.0.0.1:0").unwrap());
+    for (client, server) in [
+        (client(&authority), &old),
+        (without, &new),
+        (client(&authority), &first),
+        (client(&authority), &second),
+    ] {
         let url = format!("https://a.example:{}", server.local_addr().port());
         let about = yield_!(client.fetch(format!("{url}/"))).unwrap();
         assert!(about.text().unwrap().starts_with("1 https "));

@@ -138,7 +138,11 @@ async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next
                 return Next::Close;
             }
             #[cfg(feature = "http2")]
-            Head::Refused(_) if served == 0 && http2::is_preface(ex.input.filled()) => {
+            Head::Refused(_)
+                if served == 0
+                    && !shared.settings.http1_only
+                    && http2::is_preface(ex.input.filled()) =>
+            {
                 return Next::Http2(ex.input.split_behind(0));
             }
             Head::Refused(status) => return Box::pin(refuse(conn, shared, ex, status)).await,

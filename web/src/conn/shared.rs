@@ -29,6 +29,9 @@ pub(crate) struct Settings {
     pub(crate) trusted: Option<TrustedProxies>,
     /// True if bodies with a `Content-Encoding` are taken apart.
     pub(crate) decompress: bool,
+    /// True if those who begin with HTTP/2 are refused.
+    #[cfg(feature = "http2")]
+    pub(crate) http1_only: bool,
     /// True once the server is to end: each answer is the last of its connection.
     pub(crate) is_draining: Cell<bool>,
     /// Those who have a connection after HTTP, and want to know that.

@@ -60,6 +60,7 @@ pub struct HttpServer {
     limits: Limits,
     trusted: Option<TrustedProxies>,
     decompress: bool,
+    http1_only: bool,
     #[cfg(feature = "tls")]
     tls: Option<TlsAcceptor>,
     /// Made when the first socket is served: all that it serves is drained together.
@@ -82,6 +83,7 @@ impl HttpServer {
             limits: Limits::default(),
             trusted: None,
             decompress: false,
+            http1_only: false,
             #[cfg(feature = "tls")]
             tls: None,
             running: OnceCell::new(),
@@ -115,6 +117,37 @@ impl HttpServer {
         self
     }
 
+    /// Speaks HTTP/1.1 alone, though there is the feature `http2`: a client that begins with HTTP/2 is
+    /// refused as any malformed request is, and by TLS it is not offered.
+    ///
+    /// For servers behind a proxy that looks at requests, which would not see those of HTTP/2.
+    pub fn http1_only(mut self) -> HttpServer {
+        self.http1_only = true;
+        #[cfg(feature = "tls")]
+        if let Some(tls) = self.tls.take() {
+            let is_ours = *tls.alpn() == PROTOCOLS.map(|name| name.as_bytes().to_vec());
+            let protocols = self.protocols();
+            self.tls = Some(if is_ours {
+                tls.with_alpn(protocols.iter().copied())
+            } else {
+                tls
+            });
+        }
+        self.running = OnceCell::new();
+        self
+    }
+
+    /// What it offers over TLS.
+    #[cfg(feature = "tls")]
+    fn protocols(&self) -> &'static [&'static str] {
+        let both = &PROTOCOLS;
+        if self.http1_only {
+            &both[both.len() - 1..]
+        } else {
+            both
+        }
+    }
+
     /// Speaks TLS: serves `https`, with the feature `tls`.
     ///
     /// A client has `Limits::header_timeout` for its handshake. One that does not come to its end, for
@@ -143,7 +176,7 @@ impl HttpServer {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: TlsAcceptor) -> HttpServer {
         self.tls = Some(match tls.alpn() {
-            [] => tls.with_alpn(PROTOCOLS),
+            [] => tls.with_alpn(self.protocols().iter().copied()),
             _ => tls,
         });
         self.running = OnceCell::new();
@@ -253,6 +286,8 @@ impl HttpServer {
                 limits: self.limits.clone(),
                 trusted: self.trusted.clone(),
                 decompress: self.decompress,
+                #[cfg(feature = "http2")]
+                http1_only: self.http1_only,
                 ..Settings::default()
             };
             let accepting = Accepting::new(self.limits.max_connections);
