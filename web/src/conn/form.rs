@@ -120,8 +120,7 @@ fn read_multipart(
     loop {
         let (used, event) = decoder.decode(&body[at..])?;
         match event {
-            MultipartEvent::NeedMore if used == 0 => return Err(MultipartError::Truncated),
-            MultipartEvent::NeedMore => {}
+            MultipartEvent::NeedMore => return Err(MultipartError::Truncated),
             MultipartEvent::Part(head) => {
                 let content = 0..0;
                 part = Some(FilePart { head, content });

@@ -159,6 +159,22 @@ impl MultipartDecoder {
     ///
     /// If the form is malformed or beyond a limit; [`MultipartError::status`] is the answer.
     pub fn decode(&mut self, input: &[u8]) -> Result<(usize, MultipartEvent), MultipartError> {
+        let mut used = 0;
+        loop {
+            let (more, event) = self.step(&input[used..])?;
+            match event {
+                MultipartEvent::NeedMore if more > 0 => used += more,
+                MultipartEvent::Data(range) => {
+                    let range = used + range.start..used + range.end;
+                    return Ok((used + more, MultipartEvent::Data(range)));
+                }
+                event => return Ok((used + more, event)),
+            }
+        }
+    }
+
+    /// As `decode`, but stops as well where bytes are used up that mean nothing.
+    fn step(&mut self, input: &[u8]) -> Result<(usize, MultipartEvent), MultipartError> {
         match self.state {
             State::Start => {
                 // As if a CR LF stood in front.
@@ -166,14 +182,14 @@ impl MultipartDecoder {
                 let have = input.len().min(first.len());
                 if input[..have] != first[..have] {
                     self.state = State::Preamble;
-                    return self.decode(input);
+                    return self.step(input);
                 }
                 match end_of_delimiter(&input[have..]) {
                     _ if have < first.len() => Ok((0, MultipartEvent::NeedMore)),
                     Delimiter::Unknown => Ok((0, MultipartEvent::NeedMore)),
                     Delimiter::NotOne => {
                         self.state = State::Preamble;
-                        self.decode(input)
+                        self.step(input)
                     }
                     end => Ok(self.pass(have, end)),
                 }
@@ -191,7 +207,7 @@ impl MultipartDecoder {
                 Found::NotBefore(0) => Ok((0, MultipartEvent::NeedMore)),
                 _ => {
                     self.state = State::Content;
-                    let (used, event) = self.decode(&input[2..])?;
+                    let (used, event) = self.step(&input[2..])?;
                     Ok(match event {
                         MultipartEvent::Data(range) => {
                             let range = range.start + 2..range.end + 2;

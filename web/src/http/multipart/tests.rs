@@ -27,8 +27,10 @@ fn decode_in(
                 }
                 MultipartEvent::PartEnd => {}
                 MultipartEvent::Finished => return Ok(parts),
-                MultipartEvent::NeedMore if used == 0 => break,
-                MultipartEvent::NeedMore => {}
+                MultipartEvent::NeedMore => {
+                    held.drain(..used);
+                    break;
+                }
             }
             held.drain(..used);
         }
