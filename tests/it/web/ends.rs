@@ -405,3 +405,21 @@ fn a_drain_does_not_wait_for_a_client_that_will_not_go() {
     assert_eq!(took, 5);
     assert_eq!(server.connections(), 0);
 }
+
+// A panic in the destructor of what belongs to a thread would end the process.
+#[test]
+fn a_thread_may_end_with_connections_open() {
+    let thread = std::thread::spawn(|| {
+        let io_loop = IoLoop::current();
+        let answer = io_loop.run_sync(|| async {
+            let server = listen(Application::new().get("/", hello));
+            let stream = connect(server.local_addr()).await;
+            stream.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            let answer = read_answer(&stream).await;
+            std::mem::forget(stream);
+            answer
+        });
+        assert_eq!(body(&answer), "hello");
+    });
+    thread.join().unwrap();
+}
