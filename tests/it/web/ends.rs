@@ -414,7 +414,10 @@ fn a_thread_may_end_with_connections_open() {
         let answer = io_loop.run_sync(|| async {
             let server = listen(Application::new().get("/", hello));
             let stream = connect(server.local_addr()).await;
-            stream.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+            stream
+                .write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                .await
+                .unwrap();
             let answer = read_answer(&stream).await;
             std::mem::forget(stream);
             answer
