@@ -33,7 +33,7 @@ use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
 use squall::net::TcpServer;
-use squall::{IoLoop, yield_};
+use squall::{IoLoop, on_signal, signal, yield_};
 use squall_web::{
     Application, BodyPlan, CookieSecret, Error, Exchange, HttpServer, Result, StaticFiles,
     StatusCode, Verb,
@@ -77,13 +77,16 @@ fn main() -> ExitCode {
 
 #[squall::coroutine]
 fn serve(flags: Box<Flags>) -> Result<()> {
+    // Before anybody can connect: who starts it may end it at once.
+    let terminate = on_signal(signal::SIGTERM)?;
     let socket = TcpServer::bind(("127.0.0.1", flags.port))?;
     let server = HttpServer::new(application(&flags))
         .limits(flags.limits.clone())
         .http1_only();
     let listening = server.serve(socket)?;
     // What still runs at the end of the grace is cut, and that is an end as well.
-    yield_!(listening.shutdown_on_signal(flags.shutdown_grace))?;
+    yield_!(terminate.next())?;
+    yield_!(listening.drain(flags.shutdown_grace));
     Ok(())
 }
 
