@@ -110,23 +110,29 @@ impl Listening {
     /// # Errors
     ///
     /// If the signals cannot be handled, or the listening socket fails before.
-    pub async fn shutdown_on_signal(mut self, limit: Duration) -> Result<Drained> {
-        let terminate = on_signal(signal::SIGTERM)?;
-        let interrupt = on_signal(signal::SIGINT)?;
-        let asked = first_signal(&terminate, &interrupt, Pin::new(&mut self.ended));
-        if let Some(ended) = asked.await? {
-            ended?;
-        }
-        let drained = {
-            let mut draining = pin!(drain(self.running.clone(), limit));
-            match first_signal(&terminate, &interrupt, draining.as_mut()).await? {
-                Some(drained) => drained,
-                // Asked for a second time.
-                None => drain(self.running.clone(), Duration::ZERO).await,
+    pub fn shutdown_on_signal(
+        mut self,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Drained>> + 'static {
+        // From this call on, not from when it is waited for: a signal before would end the process.
+        let signals = (on_signal(signal::SIGTERM), on_signal(signal::SIGINT));
+        async move {
+            let (terminate, interrupt) = (signals.0?, signals.1?);
+            let asked = first_signal(&terminate, &interrupt, Pin::new(&mut self.ended));
+            if let Some(ended) = asked.await? {
+                ended?;
             }
-        };
-        drained.log();
-        Ok(drained)
+            let drained = {
+                let mut draining = pin!(drain(self.running.clone(), limit));
+                match first_signal(&terminate, &interrupt, draining.as_mut()).await? {
+                    Some(drained) => drained,
+                    // Asked for a second time.
+                    None => drain(self.running.clone(), Duration::ZERO).await,
+                }
+            };
+            drained.log();
+            Ok(drained)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! A server on several threads, with a loop and an application each.
 
+use std::future::Future;
 use std::mem;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -160,20 +161,26 @@ impl HttpThreads {
     /// # Errors
     ///
     /// If the signals cannot be handled, or a listening socket has failed.
-    pub async fn shutdown_on_signal(self, limit: Duration) -> Result<Drained> {
-        let terminate = on_signal(signal::SIGTERM)?;
-        let interrupt = on_signal(signal::SIGINT)?;
-        let never = pin!(std::future::pending::<()>());
-        first_signal(&terminate, &interrupt, never).await?;
-        let found = self.found.clone();
-        let draining = pin!(self.drain(limit));
-        let drained = match first_signal(&terminate, &interrupt, draining).await? {
-            Some(drained) => drained?,
-            // Asked for a second time: the threads end with the process.
-            None => take(&found),
-        };
-        drained.log();
-        Ok(drained)
+    pub fn shutdown_on_signal(
+        self,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Drained>> + 'static {
+        // From this call on, not from when it is waited for: a signal before would end the process.
+        let signals = (on_signal(signal::SIGTERM), on_signal(signal::SIGINT));
+        async move {
+            let (terminate, interrupt) = (signals.0?, signals.1?);
+            let never = pin!(std::future::pending::<()>());
+            first_signal(&terminate, &interrupt, never).await?;
+            let found = self.found.clone();
+            let draining = pin!(self.drain(limit));
+            let drained = match first_signal(&terminate, &interrupt, draining).await? {
+                Some(drained) => drained?,
+                // Asked for a second time: the threads end with the process.
+                None => take(&found),
+            };
+            drained.log();
+            Ok(drained)
+        }
     }
 }
 
