@@ -16,5 +16,6 @@ binary=$(cargo test --test it --no-run --message-format=json 2>/dev/null |
 # panics would take it minutes.
 RUST_BACKTRACE=0 valgrind --quiet --error-exitcode=9 --leak-check=no --fair-sched=try \
     "$binary" --test-threads=1 --skip stack --skip descriptors \
-    --skip web:: --skip client:: --skip net:: --skip process:: --skip allocations::
+    --skip web:: --skip https:: --skip http2:: --skip websocket:: --skip probe:: --skip client:: \
+    --skip net:: --skip process:: --skip allocations::
 echo "valgrind found no errors"
