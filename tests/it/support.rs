@@ -240,7 +240,7 @@ unsafe impl GlobalAlloc for Counting {
 pub(crate) fn ends<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (done, wait) = mpsc::channel();
     thread::spawn(move || done.send(f()));
-    let ended = wait.recv_timeout(Duration::from_secs(10));
+    let ended = wait.recv_timeout(Duration::from_secs(60));
     ended.expect("it ends, and without a panic")
 }
 
