@@ -3,7 +3,7 @@
 use http::header::HeaderValue;
 use percent_encoding::percent_decode_str;
 
-use crate::http::base64;
+use base64::prelude::{BASE64_STANDARD, Engine};
 
 /// Returns the header's value; none if the name has a colon, which would end it.
 ///
@@ -19,7 +19,8 @@ pub(super) fn basic(user: &str, password: &str, encoded: bool) -> Option<HeaderV
     }
     plain.push(b':');
     plain.extend(decode(password));
-    let mut value = HeaderValue::from_str(&format!("Basic {}", base64::encode(&plain))).ok()?;
+    let mut value =
+        HeaderValue::from_str(&format!("Basic {}", BASE64_STANDARD.encode(&plain))).ok()?;
     value.set_sensitive(true);
     Some(value)
 }

@@ -13,6 +13,7 @@ use super::digest::Digest;
 use super::error::{FetchError, Kind};
 use super::request::Options;
 use super::route::{Origin, Route, Through};
+use crate::http::grammar::list_has;
 use crate::http::{BodyFraming, ContentDecoder, encode_request_head};
 
 /// A request for one server.
@@ -266,10 +267,8 @@ impl Hop {
     }
 
     fn closes(&self) -> bool {
-        let values = self.headers.get_all(header::CONNECTION).iter();
-        values
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"close"))
+        let mut values = self.headers.get_all(header::CONNECTION).iter();
+        values.any(|value| list_has(value.as_bytes(), b"close"))
     }
 
     /// Makes a header of the URL's user and password, which do not go on the wire themselves.

@@ -6,6 +6,7 @@ use http::header::{
 use http::{HeaderName, HeaderValue};
 
 use super::exchange::Exchange;
+use crate::http::grammar::list_has;
 use crate::http::{Compression, accepts_gzip, is_compressible};
 
 impl Exchange {
@@ -58,7 +59,7 @@ impl Exchange {
             && self.header(&CONTENT_RANGE).is_none()
             && !self
                 .header(&CACHE_CONTROL)
-                .is_some_and(|value| lists(value, "no-transform"));
+                .is_some_and(|value| list_has(value.as_bytes(), b"no-transform"));
         // What has no type is sent as HTML.
         let content_type = self.header(&CONTENT_TYPE).map(HeaderValue::to_str);
         let is_text = content_type.is_none_or(|value| value.is_ok_and(is_compressible));
@@ -84,7 +85,7 @@ impl Exchange {
             self.headers.push((VARY, HeaderValue::from_static(name)));
             return;
         };
-        if lists(value, name) || lists(value, "*") {
+        if list_has(value.as_bytes(), name.as_bytes()) || list_has(value.as_bytes(), b"*") {
             return;
         }
         let both = [value.as_bytes(), b", ", name.as_bytes()].concat();
@@ -110,10 +111,4 @@ impl Exchange {
             .find(|(field, _)| field == name)
             .map(|(_, value)| value)
     }
-}
-
-/// True if a list of tokens has this one.
-fn lists(value: &HeaderValue, token: &str) -> bool {
-    let mut tokens = value.as_bytes().split(|byte| *byte == b',');
-    tokens.any(|one| one.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }

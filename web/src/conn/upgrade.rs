@@ -10,6 +10,7 @@ use squall::net::IoStream;
 use super::exchange::{Exchange, Phase};
 use super::values::IntoValue;
 use crate::error::{Error, Result};
+use crate::http::grammar::list_has;
 
 /// A stream that is no longer HTTP's, with what was read beyond the request.
 pub struct Detached {
@@ -122,10 +123,6 @@ impl Exchange {
     fn is_offered(&self, protocol: &str) -> bool {
         let offers = self.request().headers();
         let mut offers = offers.filter(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
-        self.head.upgrade()
-            && offers.any(|(_, value)| {
-                let mut tokens = value.split(|byte| *byte == b',');
-                tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(protocol.as_bytes()))
-            })
+        self.head.upgrade() && offers.any(|(_, value)| list_has(value, protocol.as_bytes()))
     }
 }

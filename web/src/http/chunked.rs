@@ -21,6 +21,7 @@ use std::{error, fmt};
 use http::header::HeaderMap;
 use http::{HeaderName, HeaderValue, StatusCode};
 
+use super::grammar::is_token_byte;
 use super::head::append_field;
 use super::limits::Limits;
 
@@ -202,7 +203,7 @@ impl ChunkedDecoder {
             (State::DataLf, b'\n') => Ok(State::Size),
 
             (State::TrailerStart, b'\r') => Ok(State::EndLf),
-            (State::TrailerStart | State::TrailerName, _) if is_token(byte) => {
+            (State::TrailerStart | State::TrailerName, _) if is_token_byte(byte) => {
                 self.trailer(byte, State::TrailerName)
             }
             (State::TrailerName, b':') => self.trailer(byte, State::TrailerValue),
@@ -315,11 +316,6 @@ const MAX_EXCESS: u64 = 16 * 1024;
 /// A byte of a field value (RFC 9110 §5.5), or of an extension.
 fn is_text(byte: u8) -> bool {
     byte == b'\t' || (byte >= 0x20 && byte != 0x7f)
-}
-
-/// A byte of a field name (RFC 9110 §5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

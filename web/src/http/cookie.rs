@@ -7,7 +7,7 @@ use std::{error, fmt};
 use http::HeaderValue;
 
 use super::date::DateCache;
-use super::scan::is_token;
+use super::grammar::is_token_byte;
 
 /// Takes the value of a `Cookie` header apart, into names and values in their order.
 ///
@@ -34,7 +34,7 @@ pub fn parse_cookies(header: &[u8]) -> Vec<(String, String)> {
 
 /// True for a token; those that come may have a colon as well, which Python allows.
 fn is_name(name: &str, with_colon: bool) -> bool {
-    let is_legal = |b: u8| is_token(&[b]) || (with_colon && b == b':');
+    let is_legal = |b: u8| is_token_byte(b) || (with_colon && b == b':');
     !name.is_empty() && name.bytes().all(is_legal)
 }
 

@@ -1,5 +1,7 @@
 //! The grammar of a host with an optional port.
 
+use super::grammar::alphanumerics_and;
+
 /// Checks `host [":" port]` (RFC 9110 §7.2) where the host is not empty.
 ///
 /// Stricter than RFC 3986 §3.2.2 in two points: no comma, which would hide a
@@ -38,32 +40,7 @@ fn is_port(text: &[u8]) -> bool {
 }
 
 /// The bytes of a registered name or IPv4 address, without the comma.
-static HOST_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric()
-            || matches!(
-                byte as u8,
-                b'.' | b'-'
-                    | b'_'
-                    | b'~'
-                    | b'%'
-                    | b'!'
-                    | b'$'
-                    | b'&'
-                    | b'\''
-                    | b'('
-                    | b')'
-                    | b'*'
-                    | b'+'
-                    | b';'
-                    | b'='
-            );
-        byte += 1;
-    }
-    table
-};
+static HOST_BYTES: [bool; 256] = alphanumerics_and(b".-_~%!$&'()*+;=");
 
 #[cfg(test)]
 mod tests {

@@ -32,6 +32,7 @@ mod scan;
 
 mod fields;
 mod framing;
+pub(crate) mod grammar;
 mod host;
 
 mod body;
@@ -42,7 +43,6 @@ mod decode;
 mod encode;
 mod response;
 
-pub(crate) mod base64;
 mod cookie;
 mod date;
 mod form;

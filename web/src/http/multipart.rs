@@ -20,7 +20,8 @@ use http::StatusCode;
 
 use self::disposition::Disposition;
 use super::form::MAX_FORM_FIELDS;
-use super::scan::{find, is_token};
+use super::grammar::is_token;
+use super::scan::find;
 
 /// Bounds on a form with files; the whole of it is bounded by the limit on bodies.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@
 //! characters but tabs (RFC 9110 §5.5), and names are tokens (§5.6.2) that the colon follows at once
 //! (RFC 9112 §5.1). A line that begins with a blank is none, so folded ones are refused.
 
+use super::grammar::is_token_byte;
 use super::head::{FieldSpan, Span};
 use super::parse::ParseError;
 
@@ -48,7 +49,7 @@ impl<'b> Reader<'b> {
     #[inline]
     pub(super) fn token(&mut self) -> &'b [u8] {
         let rest = self.rest();
-        let end = rest.iter().position(|byte| !TOKEN[usize::from(*byte)]);
+        let end = rest.iter().position(|byte| !is_token_byte(*byte));
         let token = &rest[..end.unwrap_or(rest.len())];
         self.skip(token.len());
         token
@@ -148,34 +149,6 @@ fn controls(word: u64) -> u64 {
     let delete = delete.wrapping_sub(ONES) & !delete;
     (low | delete) & (ONES * 0x80)
 }
-
-/// The bytes of a token (RFC 9110 §5.6.2).
-static TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric()
-            || matches!(
-                byte as u8,
-                b'!' | b'#'
-                    | b'$'
-                    | b'%'
-                    | b'&'
-                    | b'\''
-                    | b'*'
-                    | b'+'
-                    | b'-'
-                    | b'.'
-                    | b'^'
-                    | b'_'
-                    | b'`'
-                    | b'|'
-                    | b'~'
-            );
-        byte += 1;
-    }
-    table
-};
 
 #[cfg(test)]
 mod tests {

@@ -86,12 +86,6 @@ fn ends_head(buf: &[u8], start: usize, at: usize) -> Result<bool, ParseError> {
     }
 }
 
-/// True for what RFC 9110 §5.6.2 calls a token.
-pub(super) fn is_token(text: &[u8]) -> bool {
-    let is_tchar = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
-    !text.is_empty() && text.iter().all(is_tchar)
-}
-
 /// Where `needle`, which is not empty, begins in `bytes` for the first time.
 pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     let mut from = 0;

@@ -16,10 +16,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-
-use super::base64;
 
 /// Keys that cookies are signed with: Tornado's `cookie_secret`.
 ///
@@ -85,7 +84,7 @@ impl CookieSecret {
         };
         let version = version.to_string();
         let time = seconds(now).to_string();
-        let value = base64::encode(value);
+        let value = BASE64_STANDARD.encode(value);
         let mut text = String::from("2|");
         for field in [&version, &time, name, &value] {
             text += &format!("{}:{field}|", field.len());
@@ -117,7 +116,7 @@ impl CookieSecret {
         (mac(key, fields.signed.as_bytes()).verify_slice(&signature)).ok()?;
         let is_in_time = seconds(now) <= fields.time.saturating_add(max_age.as_secs());
         let value = (fields.name == name && is_in_time).then_some(fields.value)?;
-        base64::decode(value)
+        BASE64_STANDARD.decode(value).ok()
     }
 
     /// Returns the version of the key that a value says it was signed with; nothing is checked.
@@ -306,5 +305,36 @@ mod tests {
     #[test]
     fn secrets_are_not_shown() {
         assert_eq!(format!("{:?}", secret()), "CookieSecret");
+    }
+
+    #[test]
+    fn one_text_for_each_value() {
+        let (secret, now) = (secret(), at(1_300_000_000));
+        let with = |text: &str| {
+            let signed = format!("2|1:0|10:1300000000|3:key|{}:{text}|", text.len());
+            let key = match &secret.keys {
+                Keys::One(key) => key,
+                Keys::Several(..) => unreachable!("there is one"),
+            };
+            let signature = mac(key, signed.as_bytes()).finalize().into_bytes();
+            let signature: String = signature.iter().map(|byte| format!("{byte:02x}")).collect();
+            secret.verify("key", &(signed + &signature), now, MONTH)
+        };
+        // RFC 4648 §10.
+        for (plain, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
+            assert_eq!(with(text).as_deref(), Some(plain.as_bytes()), "{text}");
+        }
+        for bad in [
+            "Z", "Zg", "Zg=", "Zh==", "Zm9=", "====", "Z===", "Zg==Zg==", "Zg==\n", "Z-==",
+        ] {
+            assert_eq!(with(bad), None, "{bad}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use http::header::{ALLOW, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::{HeaderValue, Method, StatusCode};
 
 use super::channel::{Channel, Deflating};
-use super::codec::{Agreement, Decoder, Role, accept_key, accept_offers, is_key, list};
+use super::codec::{Agreement, Decoder, Role, accept_key, accept_offers, is_key};
 use super::keepalive::Keepalive;
 use super::options::WebSocketOptions;
 use super::reader::Reader;
@@ -16,6 +16,7 @@ use super::sender::WebSocketSender;
 use super::socket::WebSocket;
 use crate::conn::{Detached, Exchange, Leaves, Stay};
 use crate::error::{Error, Result};
+use crate::http::grammar::{list, list_has};
 
 impl Exchange {
     /// Accepts a WebSocket connection, with the default options: answers the handshake, and takes the
@@ -76,7 +77,7 @@ impl Handshake {
         }
         let has = |name, token: &[u8]| {
             let mut values = values(ex, name);
-            values.any(|value| list(value).any(|member| member.eq_ignore_ascii_case(token)))
+            values.any(|value| list_has(value, token))
         };
         if !has("upgrade", b"websocket") {
             return Err(bad("Can \"Upgrade\" only to \"WebSocket\"."));

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use http::header::{
     AUTHORIZATION, CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_ACCEPT,
     SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
@@ -20,13 +21,14 @@ use url::Url;
 
 use super::accept::decoder;
 use super::channel::{Channel, Deflating};
-use super::codec::{Role, accept_key, base64, check_answer, list, offer};
+use super::codec::{Role, accept_key, check_answer, offer};
 use super::error::WebSocketError;
 use super::keepalive::Keepalive;
 use super::masks::Masks;
 use super::options::WebSocketOptions;
 use super::reader::Reader;
 use super::socket::WebSocket;
+use crate::http::grammar::list;
 use crate::http::{BodyFraming, Limits, ResponseHead, encode_request_head, parse_response};
 
 /// How a client connects.
@@ -267,7 +269,7 @@ impl Request {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         };
-        let key = base64(&Masks::new().handshake_key());
+        let key = BASE64_STANDARD.encode(Masks::new().handshake_key());
         let headers = headers(&url, &key, options)?;
         let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
         let mut head = Vec::new();
@@ -378,7 +380,7 @@ fn headers(url: &Url, key: &str, options: &ConnectOptions) -> Result<HeaderMap, 
         let mut plain: Vec<u8> = percent_decode_str(url.username()).collect();
         plain.push(b':');
         plain.extend(percent_decode_str(url.password().unwrap_or_default()));
-        let mut value = text(&format!("Basic {}", base64(&plain)), "user")?;
+        let mut value = text(&format!("Basic {}", BASE64_STANDARD.encode(&plain)), "user")?;
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use percent_encoding::percent_decode_str;
 
-use super::super::scan::is_token;
+use super::super::grammar::is_token;
 use super::MultipartError;
 
 /// The longest boundary (RFC 2046 §5.1.1).

@@ -1,24 +1,25 @@
 //! What both sides compute for the handshake (RFC 6455 §4).
 
-use super::base64;
-use super::sha1::sha1;
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::general_purpose::{GeneralPurpose, PAD};
+use base64::prelude::BASE64_STANDARD;
+use sha1::{Digest, Sha1};
+
+/// Bits behind a key's last byte are nobody's, and may be set.
+const OF_KEYS: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
 /// Returns the answer to a client's key, by which a server shows that it has understood what it agrees
 /// to: its `Sec-WebSocket-Accept`.
 pub fn accept_key(key: &[u8]) -> String {
     const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    base64::encode(&sha1(&[key, GUID].concat()))
+    BASE64_STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
 
 /// True for a key as a client has to send it: 16 bytes in base 64.
 pub(in super::super) fn is_key(key: &[u8]) -> bool {
-    key.len() == 24 && base64::decoded_len(key) == Some(16)
-}
-
-/// The members of a header's list, without the blank around them.
-pub(in super::super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let members = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-    members.filter(|member| !member.is_empty())
+    OF_KEYS.decode(key).is_ok_and(|bytes| bytes.len() == 16)
 }
 
 /// True if a page of this origin was served by this host: `Origin` has a scheme, `Host` has not.

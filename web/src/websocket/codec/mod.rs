@@ -18,9 +18,8 @@
 //! | `decoder` | frames taken apart, messages put together |
 //! | `deflater`, `inflater` | permessage-deflate: one message each |
 //! | `extension` | who offers it, and what was agreed on |
-//! | `handshake`, `sha1`, `base64` | the key and its answer |
+//! | `handshake` | the key and its answer |
 
-mod base64;
 mod close;
 mod decoder;
 mod deflater;
@@ -31,7 +30,6 @@ mod header;
 mod inflater;
 mod mask;
 mod message;
-mod sha1;
 
 #[cfg(test)]
 mod tests;
@@ -46,7 +44,6 @@ pub use inflater::Inflater;
 pub use mask::apply_mask;
 pub use message::Message;
 
-pub(super) use base64::encode as base64;
 pub(super) use extension::{accept_offers, check_answer, offer};
 pub use handshake::accept_key;
-pub(super) use handshake::{is_key, list, same_origin};
+pub(super) use handshake::{is_key, same_origin};
