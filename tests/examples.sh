@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo build --release --examples --bins --locked --quiet
-bin="${CARGO_TARGET_DIR:-target}/release"
+cargo build --profile checks --examples --bins --locked --quiet
+bin="${CARGO_TARGET_DIR:-target}/checks"
 
 for name in fetch download parallel_list parallel_map interleaving cursor_loop minute_loop minute_loop2 \
     timers wait_iterator callbacks yieldable; do
