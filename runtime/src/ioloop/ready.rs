@@ -255,9 +255,13 @@ fn give_much_room_back<T>(slab: &mut Slab<T>) {
     let (len, room) = (slab.len(), slab.capacity());
     // Only at these lengths, so that it is not tried with each that goes.
     if len == room / 16 || len == room / 256 || len <= 2 {
-        // Made anew, under the same keys: shrunk in place it would stay in the way of the memory that
-        // others have given back.
-        *slab = std::mem::take(slab).into_iter().collect();
+        // Whoever stands at the back keeps the room as it is.
+        let end = slab.iter().next_back().map_or(0, |(key, _)| key + 1);
+        if end <= room / 4 {
+            // Made anew, under the same keys: shrunk in place it would stay in the way of the memory
+            // that others have given back.
+            *slab = std::mem::take(slab).into_iter().collect();
+        }
     }
 }
 
