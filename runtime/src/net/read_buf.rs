@@ -55,7 +55,7 @@ impl ReadBuf {
     /// Puts bytes in front of those that are there.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
         let all = [bytes, self.filled()].concat();
-        self.set(all);
+        self.0 = (!all.is_empty()).then(|| Box::new(Bytes { all, start: 0 }));
     }
 
     /// Has `read` fill room for `count` bytes at the end, and keeps as many as it says.
@@ -64,18 +64,17 @@ impl ReadBuf {
         count: usize,
         read: impl FnOnce(&mut [u8]) -> (R, usize),
     ) -> R {
-        let Bytes { mut all, start } = self.0.take().map(|bytes| *bytes).unwrap_or_default();
-        all.drain(..start);
+        let mut bytes = self.0.take().unwrap_or_default();
+        let Bytes { all, start } = &mut *bytes;
+        all.drain(..std::mem::take(start));
         let len = all.len();
         all.resize(len + count, 0);
         let (result, filled) = read(&mut all[len..]);
         all.truncate(len + filled);
-        self.set(all);
+        if !all.is_empty() {
+            self.0 = Some(bytes);
+        }
         result
-    }
-
-    fn set(&mut self, all: Vec<u8>) {
-        self.0 = (!all.is_empty()).then(|| Box::new(Bytes { all, start: 0 }));
     }
 
     fn consume(&mut self, count: usize) {
