@@ -209,20 +209,17 @@ fn connect(settings: Settings, host: String, port: u16) -> Result<IoStream> {
 #[crate::coroutine]
 fn connect_addresses(settings: Settings, addresses: Vec<SocketAddr>) -> Result<IoStream> {
     let stage = Cell::new(Stage::Connecting);
-    let all = addresses.iter().map(SocketAddr::to_string);
-    let name = all.collect::<Vec<_>>().join(", ");
+    let name = || {
+        let all = addresses.iter().map(SocketAddr::to_string);
+        all.collect::<Vec<_>>().join(", ")
+    };
     let connecting = async {
-        match settings.connect_any(addresses).await {
+        match settings.connect_any(addresses.clone()).await {
             Some(connected) => connected,
             None => Err(settings.no_address().into()),
         }
     };
-    crate::yield_!(within(
-        settings.timeout,
-        &stage,
-        || name.clone(),
-        connecting
-    ))
+    crate::yield_!(within(settings.timeout, &stage, name, connecting))
 }
 
 #[crate::coroutine]
