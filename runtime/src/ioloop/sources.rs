@@ -65,19 +65,23 @@ struct Readiness {
 
 /// One direction of a stream.
 struct Side<'a> {
+    /// `IN_MEMORY` if there is none.
+    fd: RawFd,
     state: &'a mut Readiness,
     waiters: &'a mut Waiters,
 }
 
 impl Edges {
     #[inline]
-    fn side(&mut self, direction: Direction) -> Side<'_> {
+    fn side(&mut self, fd: RawFd, direction: Direction) -> Side<'_> {
         match direction {
             Direction::Read => Side {
+                fd,
                 state: &mut self.read,
                 waiters: &mut self.readers,
             },
             Direction::Write => Side {
+                fd,
                 state: &mut self.write,
                 waiters: &mut self.writers,
             },
@@ -235,8 +239,9 @@ impl Sources {
 
     #[inline]
     fn side(&mut self, key: SourceKey, direction: Direction) -> Option<Side<'_>> {
-        match &mut self.get(key)?.kind {
-            Kind::Edge(edges) => Some(edges.side(direction)),
+        let source = self.get(key)?;
+        match &mut source.kind {
+            Kind::Edge(edges) => Some(edges.side(source.fd, direction)),
             Kind::Handler { .. } => None,
         }
     }
@@ -250,10 +255,10 @@ impl Sources {
             Kind::Handler { .. } => Dispatch::Handler(source.fd),
             Kind::Edge(edges) => {
                 let closed = event.is_read_closed() || event.is_error();
-                let mut side = edges.side(Direction::Read);
+                let mut side = edges.side(source.fd, Direction::Read);
                 let readers = side.note(event.is_readable(), closed);
                 let closed = event.is_write_closed() || event.is_error();
-                let mut side = edges.side(Direction::Write);
+                let mut side = edges.side(source.fd, Direction::Write);
                 let writers = side.note(event.is_writable(), closed);
                 Dispatch::Wake(readers, writers)
             }
@@ -317,15 +322,14 @@ impl Notifier {
             return Poll::Ready(());
         };
         let mut sources = io_loop.sources().borrow_mut();
-        let fd = sources.get(self.key).map(|source| source.fd);
-        let (Some(fd), Some(mut side)) = (fd, sources.side(self.key, direction)) else {
+        let Some(mut side) = sources.side(self.key, direction) else {
             return Poll::Ready(());
         };
         if side.state.closed {
             return Poll::Ready(());
         }
         side.wait(cx);
-        context::waits_for(waits_for(fd, direction));
+        context::waits_for(waits_for(side.fd, direction));
         Poll::Pending
     }
 }
@@ -401,19 +405,14 @@ impl Registration {
             return Poll::Ready(Err(loop_is_gone()));
         };
         let mut sources = io_loop.sources().borrow_mut();
-        let Some(source) = sources.get(self.key) else {
+        let Some(mut side) = sources.side(self.key, direction) else {
             return Poll::Ready(Err(loop_is_gone()));
         };
-        let fd = source.fd;
-        let Kind::Edge(edges) = &mut source.kind else {
-            return Poll::Ready(Err(loop_is_gone()));
-        };
-        let mut side = edges.side(direction);
         if side.state.ready {
             return Poll::Ready(Ok(()));
         }
         side.wait(cx);
-        context::waits_for(waits_for(fd, direction));
+        context::waits_for(waits_for(side.fd, direction));
         Poll::Pending
     }
 

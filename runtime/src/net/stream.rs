@@ -288,19 +288,8 @@ impl IoStream {
     ///
     /// If the stream is closed or the system's write fails.
     pub fn poll_write(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize>> {
-        loop {
-            if self.closed.get() {
-                return Poll::Ready(Err(Error::stream_closed()));
-            }
-            ready!(self.registration.poll_ready(Direction::Write, cx))?;
-            match self.socket.write(data) {
-                Ok(0) if !data.is_empty() => {
-                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
-                }
-                Ok(written) => return Poll::Ready(Ok(written)),
-                Err(error) => self.write_failed(error)?,
-            }
-        }
+        let written = ready!(self.poll_writing(cx, |socket| socket.write(data)))?;
+        Poll::Ready(some_of(written, data))
     }
 
     /// Writes a part of `parts`, one after the other; gives how much. A socket or pipe takes them in
@@ -314,29 +303,28 @@ impl IoStream {
         cx: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        loop {
-            if self.closed.get() {
-                return Poll::Ready(Err(Error::stream_closed()));
-            }
-            ready!(self.registration.poll_ready(Direction::Write, cx))?;
-            match self.socket.write_vectored(parts) {
-                Ok(0) if !first_full(parts).is_empty() => {
-                    return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
-                }
-                Ok(written) => return Poll::Ready(Ok(written)),
-                Err(error) => self.write_failed(error)?,
-            }
-        }
+        let written = ready!(self.poll_writing(cx, |socket| socket.write_vectored(parts)))?;
+        Poll::Ready(some_of(written, first_full(parts)))
     }
 
     pub(super) fn poll_finish_writing(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.poll_writing(cx, Socket::finish_writing)
+    }
+
+    /// Does `step` as soon as the socket may be written, and again if it would block all the same.
+    #[inline]
+    fn poll_writing<R>(
+        &self,
+        cx: &mut Context<'_>,
+        step: impl Fn(&Socket) -> io::Result<R>,
+    ) -> Poll<Result<R>> {
         loop {
             if self.closed.get() {
                 return Poll::Ready(Err(Error::stream_closed()));
             }
             ready!(self.registration.poll_ready(Direction::Write, cx))?;
-            match self.socket.finish_writing() {
-                Ok(()) => return Poll::Ready(Ok(())),
+            match step(&self.socket) {
+                Ok(done) => return Poll::Ready(Ok(done)),
                 Err(error) => self.write_failed(error)?,
             }
         }
@@ -384,6 +372,15 @@ impl IoStream {
                 Err(error) => return Poll::Ready(Err(self.failed(error))),
             }
         }
+    }
+}
+
+/// What was written of `data`: none of it is an error, unless there is none.
+#[inline]
+fn some_of(written: usize, data: &[u8]) -> Result<usize> {
+    match written {
+        0 if !data.is_empty() => Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+        written => Ok(written),
     }
 }
 
