@@ -43,16 +43,26 @@ const RELOAD: Duration = Duration::from_secs(60);
 /// ```
 #[derive(Clone)]
 pub struct TlsAcceptor {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
     config: Arc<ServerConfig>,
     handshake_timeout: Duration,
-    /// Those that came from files.
+    files: Arc<Files>,
+}
+
+/// The certificates that came from files; looked at in turn by all who were made of one acceptor.
+struct Files {
     identities: Vec<Identity>,
     reload_every: Duration,
     looked: Mutex<Option<Instant>>,
+}
+
+impl Files {
+    fn new(identities: Vec<Identity>, reload_every: Duration) -> Arc<Files> {
+        Arc::new(Files {
+            identities,
+            reload_every,
+            looked: Mutex::new(None),
+        })
+    }
 }
 
 impl TlsAcceptor {
@@ -72,19 +82,15 @@ impl TlsAcceptor {
     /// Takes settings of rustls' own, for what has no method here.
     pub fn from_config(config: Arc<ServerConfig>) -> TlsAcceptor {
         TlsAcceptor {
-            inner: Arc::new(Inner {
-                config,
-                handshake_timeout: HANDSHAKE,
-                identities: Vec::new(),
-                reload_every: RELOAD,
-                looked: Mutex::new(None),
-            }),
+            config,
+            handshake_timeout: HANDSHAKE,
+            files: Files::new(Vec::new(), RELOAD),
         }
     }
 
     /// Returns the protocols that it speaks (ALPN).
     pub fn alpn(&self) -> &[Vec<u8>] {
-        &self.inner.config.alpn_protocols
+        &self.config.alpn_protocols
     }
 
     /// Makes one that is as this, and speaks these protocols, those that are liked best in front (ALPN).
@@ -92,36 +98,31 @@ impl TlsAcceptor {
         &self,
         protocols: impl IntoIterator<Item = P>,
     ) -> TlsAcceptor {
-        let mut config = (*self.inner.config).clone();
+        let mut config = (*self.config).clone();
         config.alpn_protocols = protocols.into_iter().map(Into::into).collect();
         TlsAcceptor {
-            inner: Arc::new(Inner {
-                config: Arc::new(config),
-                handshake_timeout: self.inner.handshake_timeout,
-                identities: self.inner.identities.clone(),
-                reload_every: self.inner.reload_every,
-                looked: Mutex::new(None),
-            }),
+            config: Arc::new(config),
+            ..self.clone()
         }
     }
 
     /// Returns how long a handshake may take.
-    pub fn handshake_timeout(&self) -> Duration {
-        self.inner.handshake_timeout
+    pub(super) fn handshake_timeout(&self) -> Duration {
+        self.handshake_timeout
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
-        self.inner.config.clone()
+        self.config.clone()
     }
 
     /// Looks whether the certificates' files have changed, if that was not done for some time.
     pub(super) async fn keep_fresh(&self) {
-        if self.inner.identities.is_empty() || !self.is_due(IoLoop::current().time()) {
+        if self.files.identities.is_empty() || !self.is_due(IoLoop::current().time()) {
             return;
         }
-        let inner = self.inner.clone();
+        let files = self.files.clone();
         let reload = move || {
-            let reloaded = inner.identities.iter().filter_map(Identity::reload);
+            let reloaded = files.identities.iter().filter_map(Identity::reload);
             reloaded.collect::<Vec<_>>()
         };
         match run_in_executor(reload).await {
@@ -133,12 +134,12 @@ impl TlsAcceptor {
     }
 
     fn is_due(&self, now: Instant) -> bool {
-        let looked = &self.inner.looked;
+        let looked = &self.files.looked;
         let mut looked = looked.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = match *looked {
             // They have just been read.
             None => false,
-            Some(before) if now.saturating_duration_since(before) < self.inner.reload_every => {
+            Some(before) if now.saturating_duration_since(before) < self.files.reload_every => {
                 return false;
             }
             Some(_) => true,
@@ -151,8 +152,8 @@ impl TlsAcceptor {
 impl fmt::Debug for TlsAcceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsAcceptor")
-            .field("handshake_timeout", &self.inner.handshake_timeout)
-            .field("identities", &self.inner.identities)
+            .field("handshake_timeout", &self.handshake_timeout)
+            .field("identities", &self.files.identities)
             .finish_non_exhaustive()
     }
 }
@@ -248,13 +249,9 @@ impl TlsAcceptorBuilder {
         }));
         config.alpn_protocols = self.alpn;
         Ok(TlsAcceptor {
-            inner: Arc::new(Inner {
-                config: Arc::new(config),
-                handshake_timeout: self.handshake_timeout,
-                identities,
-                reload_every: self.reload_every,
-                looked: Mutex::new(None),
-            }),
+            config: Arc::new(config),
+            handshake_timeout: self.handshake_timeout,
+            files: Files::new(identities, self.reload_every),
         })
     }
 }
