@@ -73,9 +73,7 @@ impl Exchange {
     }
 
     fn client_accepts_gzip(&self) -> bool {
-        let headers = self.request().headers();
-        let lines = headers.filter(|(name, _)| name.eq_ignore_ascii_case("accept-encoding"));
-        accepts_gzip(lines.map(|(_, value)| value))
+        accepts_gzip(self.request().header_values("accept-encoding"))
     }
 
     /// Adds a name to `Vary`, beside those that are there.

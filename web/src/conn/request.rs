@@ -61,6 +61,14 @@ impl<'a> Request<'a> {
         std::str::from_utf8(self.header(name)?).ok()
     }
 
+    /// Returns the values of all headers of this name, in the order in which they came.
+    pub fn header_values<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n>
+    where
+        'a: 'n,
+    {
+        self.ex.head().header_values(self.ex.head_bytes(), name)
+    }
+
     /// Returns all headers in the order in which they came, each line by itself.
     pub fn headers(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + use<'a> {
         self.ex.head().headers(self.ex.head_bytes())
@@ -141,9 +149,9 @@ impl<'a> Request<'a> {
 
     /// All values of a header as one list.
     fn joined(&self, name: &str) -> Option<String> {
-        let named = self.headers().filter(|(n, _)| n.eq_ignore_ascii_case(name));
-        let values: Vec<&str> = named
-            .map(|(_, v)| str::from_utf8(v).unwrap_or(""))
+        let values = self.header_values(name);
+        let values: Vec<&str> = values
+            .map(|value| str::from_utf8(value).unwrap_or(""))
             .collect();
         (!values.is_empty()).then(|| values.join(","))
     }

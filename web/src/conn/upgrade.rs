@@ -121,8 +121,7 @@ impl Exchange {
     }
 
     fn is_offered(&self, protocol: &str) -> bool {
-        let offers = self.request().headers();
-        let mut offers = offers.filter(|(name, _)| name.eq_ignore_ascii_case("upgrade"));
-        self.head.upgrade() && offers.any(|(_, value)| list_has(value, protocol.as_bytes()))
+        let mut offers = self.request().header_values("upgrade");
+        self.head.upgrade() && offers.any(|value| list_has(value, protocol.as_bytes()))
     }
 }

@@ -16,7 +16,7 @@ use super::open::{Found, Opened, open, read_piece};
 use super::path::Asked;
 use super::range::{Wanted, wanted};
 use super::{StaticFiles, content_type};
-use crate::conn::{Exchange, Request, wall_clock};
+use crate::conn::{Exchange, wall_clock};
 use crate::error::{Error, Result};
 
 /// How much of a large file is read at a time. Two such pieces are held for each client at most.
@@ -49,7 +49,10 @@ impl StaticFiles {
             etag: &file.etag,
             modified: file.modified,
         };
-        let verdict = judge(|name| lines(ex.request(), name), validators);
+        let verdict = judge(
+            |name| ex.request().header_values(name).collect(),
+            validators,
+        );
         if verdict == Verdict::Failed {
             return Err(Error::status_only(StatusCode::PRECONDITION_FAILED));
         }
@@ -69,10 +72,11 @@ impl StaticFiles {
         ex.set_header(CONTENT_TYPE, content_type::of(&file.path))?;
         let request = ex.request();
         let is_head = *request.method() == Method::HEAD;
+        let lines = |name| request.header_values(name).collect::<Vec<_>>();
         // RFC 9110 §14.2: ranges are defined for GET alone.
-        let ranges = !is_head && allows_range(&lines(request, "if-range"), validators, now);
+        let ranges = !is_head && allows_range(&lines("if-range"), validators, now);
         let range = match ranges {
-            true => wanted(&lines(request, "range"), file.len),
+            true => wanted(&lines("range"), file.len),
             false => Wanted::All,
         };
         let part = match range {
@@ -145,12 +149,6 @@ fn redirect_into(ex: &mut Exchange) -> Result<()> {
         url += &format!("?{query}");
     }
     ex.redirect_with(StatusCode::MOVED_PERMANENTLY, &url)
-}
-
-fn lines<'a>(request: Request<'a>, name: &str) -> Vec<&'a [u8]> {
-    let headers = request.headers();
-    let named = headers.filter(|(n, _)| n.eq_ignore_ascii_case(name));
-    named.map(|(_, value)| value).collect()
 }
 
 fn http_date(time: SystemTime) -> String {

@@ -136,12 +136,18 @@ impl RequestHead {
 
     /// Returns the value of the first field called `name`, in any case.
     pub fn header<'b>(&self, buf: &'b [u8], name: &str) -> Option<&'b [u8]> {
-        let named = |field: &&FieldSpan| {
-            field.name.len() == name.len()
-                && field.name.bytes(buf).eq_ignore_ascii_case(name.as_bytes())
-        };
-        let field = self.fields.iter().find(named)?;
+        let field = (self.fields.iter()).find(|field| field.is_called(name, buf))?;
         Some(field.value.bytes(buf))
+    }
+
+    /// Returns the values of all fields called `name`, in any case, in the order of the wire.
+    pub fn header_values<'a, 'b: 'a>(
+        &'a self,
+        buf: &'b [u8],
+        name: &'a str,
+    ) -> impl Iterator<Item = &'b [u8]> + 'a {
+        let named = (self.fields.iter()).filter(move |field| field.is_called(name, buf));
+        named.map(|field| field.value.bytes(buf))
     }
 
     /// Returns all fields in the order of the wire, names as they were sent.
@@ -235,6 +241,12 @@ impl Span {
 pub(super) struct FieldSpan {
     pub(super) name: Span,
     pub(super) value: Span,
+}
+
+impl FieldSpan {
+    fn is_called(&self, name: &str, buf: &[u8]) -> bool {
+        self.name.len() == name.len() && self.name.bytes(buf).eq_ignore_ascii_case(name.as_bytes())
+    }
 }
 
 /// The parts of a request target (RFC 9112 §3.2).
