@@ -9,6 +9,7 @@ use super::clock::wall_clock;
 use super::exchange::Exchange;
 use super::request::Request;
 use crate::error::{Error, Result};
+use crate::http::cookie::{cookie_pairs, cookie_value};
 use crate::http::{Cookie, CookieSecret, parse_cookies};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -21,15 +22,15 @@ impl Request<'_> {
     /// Returns the names and values of the cookies that came, in order. Of those with the same name
     /// the last counts.
     pub fn cookies(&self) -> Vec<(String, String)> {
-        let headers = self.headers();
-        let lines = headers.filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
-        lines.flat_map(|(_, line)| parse_cookies(line)).collect()
+        let lines = self.header_values("cookie");
+        lines.flat_map(parse_cookies).collect()
     }
 
     /// Returns the value of a cookie, if it came: Tornado's `get_cookie`.
     pub fn cookie(&self, name: &str) -> Option<String> {
-        let mut last_first = self.cookies().into_iter().rev();
-        last_first.find(|(n, _)| n == name).map(|(_, value)| value)
+        let lines = self.header_values("cookie");
+        let named = lines.flat_map(cookie_pairs).filter(|(n, _)| *n == name);
+        named.last().map(|(_, value)| cookie_value(value))
     }
 }
 

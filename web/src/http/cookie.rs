@@ -21,15 +21,26 @@ use super::grammar::is_token_byte;
 /// assert_eq!(cookies, [("a".into(), "b".into()), ("c".into(), "d;\"e".into())]);
 /// ```
 pub fn parse_cookies(header: &[u8]) -> Vec<(String, String)> {
-    let pairs = header.split(|byte| *byte == b';').filter_map(|pair| {
+    let pairs = cookie_pairs(header);
+    pairs
+        .map(|(name, value)| (name.to_owned(), cookie_value(value)))
+        .collect()
+}
+
+/// The names, and the values as they were sent.
+pub(crate) fn cookie_pairs(header: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    header.split(|byte| *byte == b';').filter_map(|pair| {
         let at = pair.iter().position(|byte| *byte == b'=')?;
         let (name, value) = (pair[..at].trim_ascii(), pair[at + 1..].trim_ascii());
-        let name = str::from_utf8(name)
-            .ok()
-            .filter(|name| is_name(name, true))?;
-        Some((name.to_owned(), to_text(unquote(value))))
-    });
-    pairs.collect()
+        let name = str::from_utf8(name).ok();
+        let name = name.filter(|name| is_name(name, true))?;
+        Some((name, value))
+    })
+}
+
+/// What a value as it was sent stands for.
+pub(crate) fn cookie_value(sent: &[u8]) -> String {
+    to_text(unquote(sent))
 }
 
 /// True for a token; those that come may have a colon as well, which Python allows.

@@ -43,7 +43,7 @@ mod decode;
 mod encode;
 mod response;
 
-mod cookie;
+pub(crate) mod cookie;
 mod date;
 mod form;
 mod multipart;
