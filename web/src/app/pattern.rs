@@ -75,8 +75,8 @@ impl Pattern {
     }
 
     /// Matches a path, and notes where in it the arguments are.
-    pub(super) fn matches(&self, path: &str, spans: &mut Vec<Range<u32>>) -> bool {
-        let Some(mut rest) = path.strip_prefix('/') else {
+    pub(super) fn matches(&self, path: &[u8], spans: &mut Vec<Range<u32>>) -> bool {
+        let Some(mut rest) = path.strip_prefix(b"/") else {
             return false;
         };
         let mut at = 1;
@@ -84,10 +84,10 @@ impl Pattern {
             let is_last = i + 1 == self.segments.len();
             let len = match segment {
                 Segment::Rest => rest.len(),
-                _ => rest.find('/').unwrap_or(rest.len()),
+                _ => (rest.iter().position(|byte| *byte == b'/')).unwrap_or(rest.len()),
             };
             match segment {
-                Segment::Literal(literal) if rest[..len] == **literal => {}
+                Segment::Literal(literal) if rest[..len] == *literal.as_bytes() => {}
                 Segment::Literal(_) => return false,
                 Segment::One if len == 0 => return false,
                 Segment::One | Segment::Rest => spans.push(at as u32..(at + len) as u32),
@@ -113,7 +113,7 @@ mod tests {
     fn check(pattern: &str, path: &str, want: Option<&[&str]>) {
         let pattern = Pattern::parse(pattern).unwrap();
         let mut spans = Vec::new();
-        let matches = pattern.matches(path, &mut spans);
+        let matches = pattern.matches(path.as_bytes(), &mut spans);
         let got = spans
             .iter()
             .map(|s| &path[s.start as usize..s.end as usize]);

@@ -51,6 +51,12 @@ pub(super) fn malformed(error: impl std::error::Error + 'static) -> Error {
     Error::new(StatusCode::BAD_REQUEST, "malformed arguments").with_source(error)
 }
 
+/// The last value of this name.
+fn last(all: &[(String, String)], name: &str) -> Option<String> {
+    let mut named = all.iter().rev().filter(|(key, _)| key == name);
+    named.next().map(|(_, value)| value.clone())
+}
+
 fn named(all: &[(String, String)], name: &str) -> Vec<String> {
     let named = all.iter().filter(|(key, _)| key == name);
     named.map(|(_, value)| value.clone()).collect()
@@ -76,7 +82,7 @@ impl Exchange {
     /// 400 if the arguments are malformed: not UTF-8, more than 1,000, or in a form with files that is
     /// not whole.
     pub fn argument_opt(&mut self, name: &str) -> Result<Option<String>> {
-        Ok(self.arguments(name)?.pop())
+        Ok(last(self.all_arguments()?, name))
     }
 
     /// Returns all arguments of this name in order, those of the query first.
@@ -95,7 +101,7 @@ impl Exchange {
     ///
     /// As [`argument_opt`](Exchange::argument_opt).
     pub fn query_argument(&mut self, name: &str) -> Result<Option<String>> {
-        Ok(named(self.query_arguments()?, name).pop())
+        Ok(last(self.query_arguments()?, name))
     }
 
     /// Returns the last argument of this name in the form, if there is one: Tornado's
@@ -105,7 +111,7 @@ impl Exchange {
     ///
     /// As [`argument_opt`](Exchange::argument_opt).
     pub fn body_argument(&mut self, name: &str) -> Result<Option<String>> {
-        Ok(named(self.body_arguments()?, name).pop())
+        Ok(last(self.body_arguments()?, name))
     }
 
     /// Returns the names and values of all arguments in order, those of the query first.
@@ -191,11 +197,11 @@ impl Exchange {
     pub(crate) fn set_path_arguments(
         &mut self,
         names: &Rc<[Box<str>]>,
-        spans: impl FnOnce(&str, &mut Vec<Range<u32>>) -> bool,
+        spans: impl FnOnce(&[u8], &mut Vec<Range<u32>>) -> bool,
     ) -> bool {
         let mut found = mem::take(&mut self.path_arguments.spans);
         found.clear();
-        let matches = spans(self.request().path(), &mut found);
+        let matches = spans(self.path_bytes(), &mut found);
         self.path_arguments.spans = found;
         if matches {
             self.path_arguments.names = names.clone();
