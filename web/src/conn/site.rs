@@ -2,6 +2,9 @@
 
 use crate::http::{Compression, Cookie, CookieSecret};
 
+/// What the cookie and the argument of XSRF tokens are called.
+pub(super) const XSRF_NAME: &str = "_xsrf";
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Site {
     pub(crate) compression: Option<Compression>,
@@ -35,7 +38,7 @@ impl Xsrf {
     /// With the cookie `_xsrf` for the whole site, until the browser is closed.
     pub fn new() -> Xsrf {
         Xsrf {
-            cookie: Cookie::new("_xsrf", ""),
+            cookie: Cookie::new(XSRF_NAME, ""),
         }
     }
 

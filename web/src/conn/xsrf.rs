@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::clock::wall_clock;
 use super::exchange::Exchange;
-use super::site::Xsrf;
+use super::site::{XSRF_NAME, Xsrf};
 use crate::error::{Error, Result};
 use crate::http::{TOKEN_BYTES, is_same_token, mask_token, unmask_token};
 
@@ -34,7 +34,7 @@ impl Exchange {
                 let mut value = [0; TOKEN_BYTES];
                 fill_random(&mut value)?;
                 let token = mask_token(&value, mask, now);
-                let mut cookie = self.xsrf().cookie;
+                let mut cookie = self.xsrf().cloned().unwrap_or_default().cookie;
                 cookie.value = token.clone();
                 self.set_cookie(cookie)?;
                 token
@@ -54,7 +54,7 @@ impl Exchange {
     ///
     /// 403 if it does not; 400 if the arguments are malformed.
     pub fn check_xsrf(&mut self) -> Result<()> {
-        let given = match self.argument_opt("_xsrf")? {
+        let given = match self.argument_opt(XSRF_NAME)? {
             Some(token) if !token.is_empty() => Some(token),
             _ => {
                 let header = |name| self.request().header_str(name).map(str::to_owned);
@@ -73,12 +73,12 @@ impl Exchange {
 
     /// The value that the client's cookie has.
     fn expected_token(&self) -> Option<Vec<u8>> {
-        unmask_token(&self.cookie(&self.xsrf().cookie.name)?)
+        let name = self.xsrf().map_or(XSRF_NAME, |xsrf| &xsrf.cookie.name);
+        unmask_token(&self.cookie(name)?)
     }
 
-    fn xsrf(&self) -> Xsrf {
-        let site = self.site.as_ref();
-        site.and_then(|site| site.xsrf.clone()).unwrap_or_default()
+    fn xsrf(&self) -> Option<&Xsrf> {
+        self.site.as_ref()?.xsrf.as_ref()
     }
 }
 
