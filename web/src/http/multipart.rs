@@ -211,14 +211,7 @@ impl MultipartDecoder {
                 Found::NotBefore(0) => Ok((0, MultipartEvent::NeedMore)),
                 _ => {
                     self.state = State::Content;
-                    let (used, event) = self.step(&input[2..])?;
-                    Ok(match event {
-                        MultipartEvent::Data(range) => {
-                            let range = range.start + 2..range.end + 2;
-                            (used + 2, MultipartEvent::Data(range))
-                        }
-                        event => (used + 2, event),
-                    })
+                    Ok((2, MultipartEvent::NeedMore))
                 }
             },
             State::Content => match self.find_delimiter(input) {
