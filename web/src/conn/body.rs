@@ -7,10 +7,9 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
+use squall::Sleep;
 use squall::net::IoStream;
-use squall::{IoLoop, Sleep};
 
-use super::clock::after;
 use super::exchange::{Exchange, Phase};
 use super::inflate::Inflate;
 use super::plan::BodyPlan;
@@ -97,22 +96,22 @@ impl BodyReader {
         if self.came.len() < size {
             self.came.resize(size, 0);
         }
-        let began = IoLoop::current().turn_time();
+        let began = squall::turn_time();
         let mut waits = false;
         let read = poll_fn(|cx| {
             if let Poll::Ready(read) = stream.poll_read(cx, &mut self.came) {
                 return Poll::Ready(Some(read));
             }
-            let timer = self.timer.get_or_insert_with(|| squall::sleep(READ_FOR));
+            let timer = (self.timer).get_or_insert_with(|| squall::sleep_until(began));
             if !waits {
                 waits = true;
-                timer.reset(after(self.time_left.min(self.allowance.left())));
+                timer.reset_after(self.time_left.min(self.allowance.left()));
             }
             Pin::new(timer).poll(cx).map(|()| None)
         })
         .await;
         if waits {
-            let now = IoLoop::current().turn_time();
+            let now = squall::turn_time();
             let waited = now.saturating_duration_since(began);
             self.time_left = self.time_left.saturating_sub(waited);
             self.allowance.spend(waited);
@@ -157,9 +156,6 @@ impl BodyReader {
         self.failed.is_none() && !self.wants_continue && left <= limits.max_unread_bytes
     }
 }
-
-/// What a timer is set to before it is set to what it is for.
-const READ_FOR: Duration = Duration::from_secs(60);
 
 impl Exchange {
     /// Prepares to read the body, if it has not come whole with the head.

@@ -19,12 +19,12 @@ struct Date {
 }
 
 /// Calls `f` with the text of the time of day at which the loop's turn began.
-pub(crate) fn with_date<R>(f: impl FnOnce(&[u8; 29]) -> R) -> R {
+pub(super) fn with_date<R>(f: impl FnOnce(&[u8; 29]) -> R) -> R {
     DATE.with_borrow_mut(|date| {
         let turn = turn_time();
         if date.turn != Some(turn) {
             date.turn = Some(turn);
-            date.cache.set(SystemTime::now());
+            date.cache.set(wall_clock());
         }
         f(date.cache.text())
     })

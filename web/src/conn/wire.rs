@@ -69,7 +69,7 @@ impl Stall {
         if self.since.is_none() {
             let now = turn_time();
             self.since = Some(now);
-            self.timer.reset(super::clock::after(self.allowance.left()));
+            self.timer.reset_after(self.allowance.left());
         }
         Pin::new(&mut self.timer).poll(cx)
     }
