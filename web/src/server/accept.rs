@@ -46,6 +46,12 @@ impl Accepting {
         self
     }
 
+    /// Who shakes hands with this client; nobody if it speaks TLS already, or is not to.
+    #[cfg(feature = "tls")]
+    pub(super) fn acceptor_for(&self, stream: &IoStream) -> Option<TlsAcceptor> {
+        self.tls.clone().filter(|_| !stream.is_secure())
+    }
+
     pub(super) fn stop(&self) {
         self.handle.stop();
     }
@@ -89,7 +95,7 @@ pub(super) fn accept(
 /// Serves a client, after the handshake if there is to be one.
 fn welcome(stream: IoStream, peer: SocketAddr, shared: &Rc<Shared>, accepting: &Rc<Accepting>) {
     #[cfg(feature = "tls")]
-    if let Some(tls) = accepting.tls.clone().filter(|_| !stream.is_secure()) {
+    if let Some(tls) = accepting.acceptor_for(&stream) {
         return secure::start(stream, Some(peer), tls, shared, accepting);
     }
     #[cfg(not(feature = "tls"))]

@@ -63,7 +63,7 @@ pub struct HttpServer {
     http1_only: bool,
     #[cfg(feature = "tls")]
     tls: Option<TlsAcceptor>,
-    /// Made when the first socket is served: all that it serves is drained together.
+    /// Made when it is first needed: all that the server serves is drained together.
     running: OnceCell<Running>,
 }
 
@@ -225,7 +225,7 @@ impl HttpServer {
     /// Serves one connection that is there already; done when it is closed.
     pub fn serve_stream(&self, stream: IoStream) -> Deferred<()> {
         #[cfg(feature = "tls")]
-        if let Some(tls) = self.tls.clone().filter(|_| !stream.is_secure()) {
+        if let Some(tls) = self.running().accepting.acceptor_for(&stream) {
             let Running { shared, accepting } = self.running().clone();
             return secure::serve(stream, tls, shared, accepting);
         }
