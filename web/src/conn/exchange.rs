@@ -198,7 +198,7 @@ impl Exchange {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.settings.is_draining.get()
+        self.settings.draining.is_set()
     }
 
     pub(super) fn head(&self) -> &RequestHead {

@@ -1,9 +1,9 @@
 //! `http` driven over a stream.
 //!
-//! A connection is a coroutine. While it idles it holds its stream and a timer. When bytes come it
-//! takes an [`Exchange`] from the server's pool, and with it the buffers; each request of the
-//! connection is parsed, handled and answered in it, and when the input is used up the exchange
-//! goes back. Whoever handles requests implements [`Handle`].
+//! A connection is a coroutine. While it idles it holds its stream. When bytes come it takes a
+//! `worker` from the server's pool, and with it an [`Exchange`] and the buffers; each request of the
+//! connection is parsed, handled and answered in it, and when the input is used up the worker goes
+//! back. Whoever handles requests implements [`Handle`].
 
 mod answer;
 mod arguments;

@@ -153,14 +153,12 @@ async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next
         if ex.head.framing() != BodyFraming::None {
             // Where it has not come with the head this waits; in a box, so that connections that
             // idle are small.
-            match begin_body(shared, ex) {
-                Ok(Body::There) => {}
-                Ok(Body::ToRead) => match Box::pin(ex.read_rest()).await {
-                    Ok(()) => {}
-                    Err(BodyError::Gone) => return Next::Close,
-                    Err(error) => return Box::pin(refuse_body(conn, shared, ex, error)).await,
-                },
-                Err(error) => return Box::pin(refuse_body(conn, shared, ex, error)).await,
+            let read = match begin_body(shared, ex) {
+                Ok(Body::ToRead) => Box::pin(ex.read_rest()).await,
+                begun => begun.map(drop),
+            };
+            if let Err(error) = read {
+                return Box::pin(refuse_body(conn, shared, ex, error)).await;
             }
         }
         respond(conn, shared, ex).await;

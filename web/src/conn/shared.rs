@@ -32,8 +32,8 @@ pub(crate) struct Settings {
     /// True if no connection becomes one of HTTP/2.
     #[cfg_attr(not(feature = "http2"), allow(dead_code))] // none can
     pub(crate) http1_only: bool,
-    /// True once the server is to end: each answer is the last of its connection.
-    pub(crate) is_draining: Cell<bool>,
+    /// Set once the server is to end: each answer is the last of its connection.
+    pub(crate) draining: Event,
     /// Those who have a connection after HTTP, and want to know that.
     pub(crate) guests: Rc<Guests>,
 }
@@ -54,9 +54,6 @@ pub(crate) struct Shared {
     /// How many of the open ones are streams of HTTP/2.
     #[cfg(feature = "http2")]
     streams: Cell<usize>,
-    /// Set once the server is to end.
-    #[cfg(feature = "http2")]
-    pub(crate) draining: Event,
 }
 
 /// A connection of a server. There are many of them, so it has no more than it needs.
@@ -182,8 +179,6 @@ impl Shared {
             joining: Cell::new(0),
             #[cfg(feature = "http2")]
             streams: Cell::new(0),
-            #[cfg(feature = "http2")]
-            draining: Event::new(),
         }
     }
 

@@ -80,7 +80,7 @@ pub(crate) async fn serve(conn: Rc<Conn>, read: Vec<u8>) {
         awaits_pong: false,
         is_ending: false,
     };
-    let mut draining = pin!(shared.draining.wait());
+    let mut draining = pin!(shared.settings.draining.wait());
     poll_fn(|cx| {
         if !serving.is_ending && draining.as_mut().poll(cx).is_ready() {
             serving.end(&mut connection);
@@ -190,7 +190,7 @@ impl Serving<'_> {
     fn end(&mut self, connection: &mut H2) {
         self.is_ending = true;
         match self.alive.count.get() {
-            0 if self.shared.settings.is_draining.get() => connection.graceful_shutdown(),
+            0 if self.shared.settings.draining.is_set() => connection.graceful_shutdown(),
             0 => connection.abrupt_shutdown(Reason::NO_ERROR),
             _ => connection.graceful_shutdown(),
         }

@@ -8,7 +8,9 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use squall::{IoLoop, LiveCoroutine, Signals, live, sleep, sleep_until, with_timeout};
+use squall::{
+    IoLoop, LiveCoroutine, Signals, live, on_signal, signal, sleep, sleep_until, with_timeout,
+};
 
 use super::Running;
 use crate::conn::{Activity, Shared, after};
@@ -84,9 +86,7 @@ impl fmt::Display for Unfinished {
 pub(super) async fn drain(running: Running, limit: Duration) -> Drained {
     let Running { shared, accepting } = running;
     let deadline = after(limit);
-    shared.settings.is_draining.set(true);
-    #[cfg(feature = "http2")]
-    shared.draining.set();
+    shared.settings.draining.set();
     accepting.stop();
     shared.settings.guests.tell_all();
     // Those that the system has taken in already are accepted first: their clients count as served.
@@ -160,14 +160,29 @@ fn unfinished(shared: &Shared) -> Vec<Unfinished> {
         .collect()
 }
 
+/// The signals that ask for the end.
+pub(super) struct Asked {
+    terminate: Signals,
+    interrupt: Signals,
+}
+
+impl Asked {
+    /// Hears of them from now on.
+    pub(super) fn new() -> squall::Result<Asked> {
+        Ok(Asked {
+            terminate: on_signal(signal::SIGTERM)?,
+            interrupt: on_signal(signal::SIGINT)?,
+        })
+    }
+}
+
 /// Waits for one of the signals, or for `future`: gives none or what the future gave.
 pub(super) async fn first_signal<F: Future>(
-    terminate: &Signals,
-    interrupt: &Signals,
+    asked: &Asked,
     mut future: Pin<&mut F>,
 ) -> Result<Option<F::Output>> {
-    let mut terminate = pin!(terminate.next());
-    let mut interrupt = pin!(interrupt.next());
+    let mut terminate = pin!(asked.terminate.next());
+    let mut interrupt = pin!(asked.interrupt.next());
     poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(Some(output)));

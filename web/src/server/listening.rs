@@ -6,10 +6,10 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use squall::{Deferred, on_signal, signal};
+use squall::Deferred;
 
 use super::Running;
-use super::drain::{Drained, drain, first_signal};
+use super::drain::{Asked, Drained, drain, first_signal};
 use crate::error::Result;
 
 /// A server that listens. It goes on when this is dropped; yielding it waits for its end.
@@ -115,16 +115,15 @@ impl Listening {
         limit: Duration,
     ) -> impl Future<Output = Result<Drained>> + 'static {
         // From this call on, not from when it is waited for: a signal before would end the process.
-        let signals = (on_signal(signal::SIGTERM), on_signal(signal::SIGINT));
+        let asked = Asked::new();
         async move {
-            let (terminate, interrupt) = (signals.0?, signals.1?);
-            let asked = first_signal(&terminate, &interrupt, Pin::new(&mut self.ended));
-            if let Some(ended) = asked.await? {
+            let asked = asked?;
+            if let Some(ended) = first_signal(&asked, Pin::new(&mut self.ended)).await? {
                 ended?;
             }
             let drained = {
                 let mut draining = pin!(drain(self.running.clone(), limit));
-                match first_signal(&terminate, &interrupt, draining.as_mut()).await? {
+                match first_signal(&asked, draining.as_mut()).await? {
                     Some(drained) => drained,
                     // Asked for a second time.
                     None => drain(self.running.clone(), Duration::ZERO).await,

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use squall::net::{ListenOptions, ServerThreads, TcpServer, Told};
-use squall::{on_signal, run_in_executor, signal, yield_};
+use squall::{run_in_executor, yield_};
 
 use super::HttpServer;
-use super::drain::{Drained, Unfinished, first_signal};
+use super::drain::{Asked, Drained, Unfinished, first_signal};
 use crate::error::Result;
 
 /// What did not finish, on all threads.
@@ -166,14 +166,14 @@ impl HttpThreads {
         limit: Duration,
     ) -> impl Future<Output = Result<Drained>> + 'static {
         // From this call on, not from when it is waited for: a signal before would end the process.
-        let signals = (on_signal(signal::SIGTERM), on_signal(signal::SIGINT));
+        let asked = Asked::new();
         async move {
-            let (terminate, interrupt) = (signals.0?, signals.1?);
+            let asked = asked?;
             let never = pin!(std::future::pending::<()>());
-            first_signal(&terminate, &interrupt, never).await?;
+            first_signal(&asked, never).await?;
             let found = self.found.clone();
             let draining = pin!(self.drain(limit));
-            let drained = match first_signal(&terminate, &interrupt, draining).await? {
+            let drained = match first_signal(&asked, draining).await? {
                 Some(drained) => drained?,
                 // Asked for a second time: the threads end with the process.
                 None => take(&found),
