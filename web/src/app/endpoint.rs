@@ -18,9 +18,7 @@ pub(super) trait Endpoint {
     fn methods(&self) -> Vec<Verb>;
 
     /// True if it has a method, or answers it by another.
-    fn answers(&self, verb: Verb) -> bool {
-        pick(&self.methods(), verb).is_some()
-    }
+    fn answers(&self, verb: Verb) -> bool;
 }
 
 /// Makes a handler for each request.
@@ -36,7 +34,7 @@ impl<F> Factory<F> {
 
 impl<H: RequestHandler, F: Fn() -> H + 'static> Endpoint for Factory<F> {
     fn serve<'a>(&'a self, verb: Verb, ex: &'a mut Exchange) -> Call<'a> {
-        match pick(H::METHODS, verb) {
+        match pick(verb, H::METHODS) {
             Some(verb) => Call::coroutine(execute((self.make)(), verb, ex)),
             None => method_not_allowed(ex, H::METHODS),
         }
@@ -44,6 +42,10 @@ impl<H: RequestHandler, F: Fn() -> H + 'static> Endpoint for Factory<F> {
 
     fn methods(&self) -> Vec<Verb> {
         H::METHODS.to_vec()
+    }
+
+    fn answers(&self, verb: Verb) -> bool {
+        pick(verb, H::METHODS).is_some()
     }
 }
 
@@ -80,12 +82,16 @@ async fn execute<H: RequestHandler>(
     result
 }
 
-/// The verb among `methods` that answers `verb`: `HEAD` is answered by `GET`.
-fn pick(methods: &[Verb], verb: Verb) -> Option<Verb> {
-    let has = |verb| methods.contains(&verb).then_some(verb);
+/// The one of `methods` that answers `verb`: `HEAD` is answered by `GET`.
+fn pick(verb: Verb, methods: &[Verb]) -> Option<Verb> {
+    first_of(verb, |verb| methods.contains(&verb).then_some(verb))
+}
+
+/// What `of` has for a verb, or for the one that answers it.
+fn first_of<T>(verb: Verb, of: impl Fn(Verb) -> Option<T>) -> Option<T> {
     match verb {
-        Verb::Head => has(Verb::Head).or_else(|| has(Verb::Get)),
-        verb => has(verb),
+        Verb::Head => of(Verb::Head).or_else(|| of(Verb::Get)),
+        verb => of(verb),
     }
 }
 
@@ -173,12 +179,8 @@ impl Functions {
     }
 
     fn find(&self, verb: Verb) -> Option<&dyn ErasedFunction> {
-        let of = |verb| self.by_verb.iter().find(move |(v, _)| *v == verb);
-        let found = match verb {
-            Verb::Head => of(Verb::Head).or_else(|| of(Verb::Get)),
-            verb => of(verb),
-        };
-        found.map(|(_, function)| &**function)
+        let of = |verb| self.by_verb.iter().find(|(v, _)| *v == verb);
+        first_of(verb, of).map(|(_, function)| &**function)
     }
 }
 
@@ -192,6 +194,10 @@ impl Endpoint for Functions {
 
     fn methods(&self) -> Vec<Verb> {
         self.by_verb.iter().map(|(verb, _)| *verb).collect()
+    }
+
+    fn answers(&self, verb: Verb) -> bool {
+        self.find(verb).is_some()
     }
 }
 
