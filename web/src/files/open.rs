@@ -46,28 +46,19 @@ pub(super) fn open(
     };
     let mut path = root.clone();
     path.extend(names);
-    let Some(mut path) = real(&path)?.filter(|path| path.starts_with(&root)) else {
+    let Some(mut found) = within(&root, &path)? else {
         return Ok(Found::Nothing);
     };
-    let Some(mut metadata) = existing(fs::metadata(&path))? else {
-        return Ok(Found::Nothing);
-    };
-    match (metadata.is_dir(), is_directory, index) {
+    match (found.1.is_dir(), is_directory, index) {
         (true, false, Some(_)) => return Ok(Found::Directory),
-        (true, true, Some(index)) => {
-            let index = path.join(index);
-            match real(&index)?.filter(|index| index.starts_with(&root)) {
-                Some(index) => path = index,
-                None => return Ok(Found::Nothing),
-            }
-            match existing(fs::metadata(&path))? {
-                Some(found) => metadata = found,
-                None => return Ok(Found::Nothing),
-            }
-        }
+        (true, true, Some(index)) => match within(&root, &found.0.join(index))? {
+            Some(index) => found = index,
+            None => return Ok(Found::Nothing),
+        },
         (false, false, _) => {}
         _ => return Ok(Found::Nothing),
     }
+    let (path, metadata) = found;
     // A pipe would be waited for.
     if !metadata.is_file() {
         return Ok(Found::Nothing);
@@ -77,15 +68,23 @@ pub(super) fn open(
     };
     // What was put in the way meanwhile leads elsewhere.
     let is_same = real(&path)?.is_some_and(|again| again == path);
-    if !is_same || !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !is_same || !metadata.is_file() {
         return Ok(Found::Nothing);
     }
-    examine(path, file).map(Found::File)
+    examine(path, file, metadata).map(Found::File)
+}
+
+/// What a path leads to, without links, and what it is; none if that is outside of the root, or nothing.
+fn within(root: &Path, path: &Path) -> io::Result<Option<(PathBuf, Metadata)>> {
+    let Some(path) = real(path)?.filter(|path| path.starts_with(root)) else {
+        return Ok(None);
+    };
+    Ok(existing(fs::metadata(&path))?.map(|metadata| (path, metadata)))
 }
 
 /// Reads what there is to know of a file, and its content if it is small.
-fn examine(path: PathBuf, mut file: File) -> io::Result<Opened> {
-    let mut metadata = file.metadata()?;
+fn examine(path: PathBuf, mut file: File, mut metadata: Metadata) -> io::Result<Opened> {
     for _ in 0..TRIES {
         if metadata.len() > WHOLE {
             let etag = format!("\"{:x}-{:x}\"", metadata.len(), nanos(&metadata));
