@@ -16,6 +16,7 @@ mod robust;
 /// `examples/reverse_proxy` in front of it.
 mod proxy;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -222,9 +223,10 @@ pub(super) fn example(name: &str) -> PathBuf {
             .args(["--example", "reverse_proxy", "--target-dir"])
             .arg(profile.parent().expect("a profile is in target"))
             .current_dir(env!("CARGO_MANIFEST_DIR"));
-        if profile.ends_with("release") {
-            build.arg("--release");
-        }
+        // A profile's folder has its name, but for the one that is called `dev`.
+        let folder = profile.file_name().and_then(OsStr::to_str);
+        let name = folder.expect("a profile has a name");
+        build.args(["--profile", if name == "debug" { "dev" } else { name }]);
         assert!(build.status().expect("cargo runs").success());
         profile.to_owned()
     });
