@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, ready};
+use std::task::Poll;
 
 use bytes::Bytes;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
@@ -16,6 +16,7 @@ use squall::yield_;
 use super::flow::{Cut, as_fields, first, no_limits, send};
 use super::head::{self, encode_response};
 use super::io::Io;
+use crate::conn::poll_fill;
 use crate::http::{
     BodyDecoder, BodyFraming, Limits, Parse, RequestHead, encode_chunk, encode_last_chunk,
     may_have_body, parse_request,
@@ -259,22 +260,8 @@ fn reset(error: h2::Error) -> Cut {
 
 /// Reads once; an error at the end, for whoever asked has left then.
 async fn fill(far: &IoStream, input: &mut Vec<u8>) -> Result<(), Cut> {
-    poll_fn(|cx| {
-        if ready!(far.poll_readable(cx)).is_err() {
-            return Poll::Ready(Err(Cut::Message));
-        }
-        let have = input.len();
-        input.resize(have + READ, 0);
-        let read = far.poll_read(cx, &mut input[have..]);
-        let count = match &read {
-            Poll::Ready(Ok(count)) => *count,
-            _ => 0,
-        };
-        input.truncate(have + count);
-        read.map(|_| match count {
-            0 => Err(Cut::Message),
-            _ => Ok(()),
-        })
-    })
-    .await
+    match poll_fn(|cx| poll_fill(far, cx, input, READ)).await {
+        Ok(1..) => Ok(()),
+        Ok(0) | Err(_) => Err(Cut::Message),
+    }
 }

@@ -1,7 +1,7 @@
 //! One stream: its request goes to a connection of HTTP/1.1 in memory, the answer comes from there.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -13,6 +13,7 @@ use squall::yield_;
 use super::flow::{Cut, as_fields, first, no_limits, send};
 use super::head;
 use super::server::Living;
+use crate::conn::poll_fill;
 use crate::http::{
     BodyDecoder, BodyFraming, Limits, ResponseHead, encode_chunk, encode_last_chunk, parse_response,
 };
@@ -173,18 +174,8 @@ async fn fill(
         if poll_reset(cx).is_ready() {
             return Poll::Ready(Err(Cut::Peer));
         }
-        if ready!(near.poll_readable(cx)).is_err() {
-            return Poll::Ready(Ok(0));
-        }
-        let have = input.len();
-        input.resize(have + READ, 0);
-        let read = near.poll_read(cx, &mut input[have..]);
-        let count = match &read {
-            Poll::Ready(Ok(count)) => *count,
-            _ => 0,
-        };
-        input.truncate(have + count);
-        read.map(|_| Ok(count))
+        // What has failed gives no more either.
+        poll_fill(near, cx, input, READ).map(|read| Ok(read.unwrap_or(0)))
     })
     .await
 }
