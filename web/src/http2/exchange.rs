@@ -31,10 +31,11 @@ pub(super) fn exchange(
 ) {
     let (parts, body) = request.into_parts();
     let mut respond = respond;
-    match head::encode_request(&parts, body.is_end_stream()) {
+    let method = parts.method.clone();
+    match head::encode_request(parts, body.is_end_stream()) {
         Ok((head, framing)) => {
             let upload = upload(&near, head, framing, body);
-            let answer = answer(&near, &mut respond, &parts.method);
+            let answer = answer(&near, &mut respond, &method);
             // The answer counts, whatever was uploaded.
             if let Err(Cut::Message) | Ok(Err(Cut::Message)) = yield_!(first(upload, answer)) {
                 respond.send_reset(Reason::INTERNAL_ERROR);
