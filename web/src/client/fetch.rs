@@ -155,10 +155,8 @@ impl Fetch {
                 && let Some(digest) = &mut self.hop.digest
                 && digest.take_challenge(&trip.head.headers)
             {
-                match self.unless_stalled(trip.drain()).await {
-                    Some(()) => continue,
-                    None => return Err(self.timed_out(Which::Stall, self.stall_limit)),
-                }
+                self.unless_stalled(trip.drain()).await?;
+                continue;
             }
             let location = trip.head.headers.get(header::LOCATION);
             let verdict = match location.filter(|_| is_redirect(status)) {
@@ -166,13 +164,10 @@ impl Fetch {
                     let max = self.options.max_redirects;
                     if self.times.redirects < max {
                         let location = location.clone();
-                        let drained = trip.drain();
-                        if let Some(()) = self.unless_stalled(drained).await {
-                            self.hop.redirect(status, &location)?;
-                            self.times.redirects += 1;
-                            continue;
-                        }
-                        return Err(self.timed_out(Which::Stall, self.stall_limit));
+                        self.unless_stalled(trip.drain()).await?;
+                        self.hop.redirect(status, &location)?;
+                        self.times.redirects += 1;
+                        continue;
                     }
                     Some(Kind::TooManyRedirects { max })
                 }
@@ -275,8 +270,7 @@ impl Fetch {
         let decompress = self.options.decompress;
         let progress = self.progress.clone();
         let begun = begin(connected.stream, out, decompress, limits, progress);
-        let begun = self.unless_stalled(begun).await;
-        let begun = begun.ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))?;
+        let begun = self.unless_stalled(begun).await?;
         Ok(begun.map(|mut trip| {
             if connected.is_http2 {
                 // It was none of the server's.
@@ -291,8 +285,7 @@ impl Fetch {
         let mut body = Vec::new();
         loop {
             let chunk = poll_fn(|cx| trip.poll_chunk(cx));
-            let chunk = yield_!(self.unless_stalled(chunk))
-                .ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))?;
+            let chunk = yield_!(self.unless_stalled(chunk))?;
             match chunk.map_err(|failure| self.failed(failure))? {
                 Some(chunk) => match &self.callbacks.body {
                     Some(callback) => (callback.borrow_mut())(&chunk),
@@ -330,8 +323,9 @@ impl Fetch {
         }
     }
 
-    async fn unless_stalled<F: Future>(&self, future: F) -> Option<F::Output> {
-        self.progress.unless_stalled(self.stall_limit, future).await
+    async fn unless_stalled<F: Future>(&self, future: F) -> Result<F::Output, FetchError> {
+        let ended = self.progress.unless_stalled(self.stall_limit, future).await;
+        ended.ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))
     }
 
     fn failed(&self, failure: Failure) -> FetchError {
