@@ -116,10 +116,12 @@ impl Fetch {
     async fn run_to_end(&mut self) -> Result<Response, FetchError> {
         let (head, trip) = self.run().await?;
         let response = self.read_body(head, trip).await?;
-        if self.options.raise_error {
-            response.rethrow()?;
+        match response.head.verdict.clone() {
+            Some(kind) if self.options.raise_error => {
+                Err(self.hop.error(kind).with_response(response))
+            }
+            _ => Ok(response),
         }
-        Ok(response)
     }
 
     async fn run_to_stream(&mut self) -> Result<ResponseStream, FetchError> {
