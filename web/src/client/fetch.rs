@@ -149,7 +149,7 @@ impl Fetch {
             return Err(self.hop.error(Kind::Producer).because(reason));
         }
         loop {
-            let trip = self.hop().await?;
+            let mut trip = self.hop().await?;
             self.keep_cookies(&trip);
             let status = trip.head.status;
             if status == StatusCode::UNAUTHORIZED
@@ -176,7 +176,7 @@ impl Fetch {
                 _ if status.is_success() => None,
                 _ => Some(Kind::Status),
             };
-            let head = self.head(&trip, verdict);
+            let head = self.take_head(&mut trip, verdict);
             if let Some(callback) = &self.callbacks.head {
                 (callback.borrow_mut())(head.status, &head.headers);
             }
@@ -304,11 +304,12 @@ impl Fetch {
         })
     }
 
-    fn head(&self, trip: &Trip, verdict: Option<Kind>) -> Head {
+    /// Takes out of a trip what is for the caller; its body needs no more than the framing.
+    fn take_head(&self, trip: &mut Trip, verdict: Option<Kind>) -> Head {
         Head {
             status: trip.head.status,
-            reason: trip.head.reason.clone(),
-            headers: trip.head.headers.clone(),
+            reason: std::mem::take(&mut trip.head.reason),
+            headers: std::mem::take(&mut trip.head.headers),
             effective_url: self.hop.url.clone(),
             times: self.times,
             verdict,
