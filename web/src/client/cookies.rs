@@ -227,17 +227,16 @@ impl Cookie {
 
     /// RFC 6265 §5.1.3.
     fn matches_domain(&self, url: &Url) -> bool {
-        let Some(host) = url.host() else {
+        let Some(host) = url.host_str() else {
             return false;
         };
-        let text = host.to_string();
-        if text == self.domain {
+        if host == self.domain {
             return true;
         }
-        let below = text
+        let below = host
             .strip_suffix(&self.domain)
             .is_some_and(|rest| rest.ends_with('.'));
-        !self.host_only && below && matches!(host, Host::Domain(_))
+        !self.host_only && below && matches!(url.host(), Some(Host::Domain(_)))
     }
 
     /// RFC 6265 §5.1.4.

@@ -116,10 +116,12 @@ impl Fetch {
     async fn run_to_end(&mut self) -> Result<Response, FetchError> {
         let (head, trip) = self.run().await?;
         let response = self.read_body(head, trip).await?;
-        if self.options.raise_error {
-            response.rethrow()?;
+        match response.head.verdict.clone() {
+            Some(kind) if self.options.raise_error => {
+                Err(self.hop.error(kind).with_response(response))
+            }
+            _ => Ok(response),
         }
-        Ok(response)
     }
 
     async fn run_to_stream(&mut self) -> Result<ResponseStream, FetchError> {
@@ -147,7 +149,7 @@ impl Fetch {
             return Err(self.hop.error(Kind::Producer).because(reason));
         }
         loop {
-            let trip = self.hop().await?;
+            let mut trip = self.hop().await?;
             self.keep_cookies(&trip);
             let status = trip.head.status;
             if status == StatusCode::UNAUTHORIZED
@@ -155,10 +157,8 @@ impl Fetch {
                 && let Some(digest) = &mut self.hop.digest
                 && digest.take_challenge(&trip.head.headers)
             {
-                match self.unless_stalled(trip.drain()).await {
-                    Some(()) => continue,
-                    None => return Err(self.timed_out(Which::Stall, self.stall_limit)),
-                }
+                self.unless_stalled(trip.drain()).await?;
+                continue;
             }
             let location = trip.head.headers.get(header::LOCATION);
             let verdict = match location.filter(|_| is_redirect(status)) {
@@ -166,20 +166,17 @@ impl Fetch {
                     let max = self.options.max_redirects;
                     if self.times.redirects < max {
                         let location = location.clone();
-                        let drained = trip.drain();
-                        if let Some(()) = self.unless_stalled(drained).await {
-                            self.hop.redirect(status, &location)?;
-                            self.times.redirects += 1;
-                            continue;
-                        }
-                        return Err(self.timed_out(Which::Stall, self.stall_limit));
+                        self.unless_stalled(trip.drain()).await?;
+                        self.hop.redirect(status, &location)?;
+                        self.times.redirects += 1;
+                        continue;
                     }
                     Some(Kind::TooManyRedirects { max })
                 }
                 _ if status.is_success() => None,
                 _ => Some(Kind::Status),
             };
-            let head = self.head(&trip, verdict);
+            let head = self.take_head(&mut trip, verdict);
             if let Some(callback) = &self.callbacks.head {
                 (callback.borrow_mut())(head.status, &head.headers);
             }
@@ -275,8 +272,7 @@ impl Fetch {
         let decompress = self.options.decompress;
         let progress = self.progress.clone();
         let begun = begin(connected.stream, out, decompress, limits, progress);
-        let begun = self.unless_stalled(begun).await;
-        let begun = begun.ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))?;
+        let begun = self.unless_stalled(begun).await?;
         Ok(begun.map(|mut trip| {
             if connected.is_http2 {
                 // It was none of the server's.
@@ -291,8 +287,7 @@ impl Fetch {
         let mut body = Vec::new();
         loop {
             let chunk = poll_fn(|cx| trip.poll_chunk(cx));
-            let chunk = yield_!(self.unless_stalled(chunk))
-                .ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))?;
+            let chunk = yield_!(self.unless_stalled(chunk))?;
             match chunk.map_err(|failure| self.failed(failure))? {
                 Some(chunk) => match &self.callbacks.body {
                     Some(callback) => (callback.borrow_mut())(&chunk),
@@ -309,11 +304,12 @@ impl Fetch {
         })
     }
 
-    fn head(&self, trip: &Trip, verdict: Option<Kind>) -> Head {
+    /// Takes out of a trip what is for the caller; its body needs no more than the framing.
+    fn take_head(&self, trip: &mut Trip, verdict: Option<Kind>) -> Head {
         Head {
             status: trip.head.status,
-            reason: trip.head.reason.clone(),
-            headers: trip.head.headers.clone(),
+            reason: std::mem::take(&mut trip.head.reason),
+            headers: std::mem::take(&mut trip.head.headers),
             effective_url: self.hop.url.clone(),
             times: self.times,
             verdict,
@@ -330,8 +326,9 @@ impl Fetch {
         }
     }
 
-    async fn unless_stalled<F: Future>(&self, future: F) -> Option<F::Output> {
-        self.progress.unless_stalled(self.stall_limit, future).await
+    async fn unless_stalled<F: Future>(&self, future: F) -> Result<F::Output, FetchError> {
+        let ended = self.progress.unless_stalled(self.stall_limit, future).await;
+        ended.ok_or_else(|| self.timed_out(Which::Stall, self.stall_limit))
     }
 
     fn failed(&self, failure: Failure) -> FetchError {

@@ -252,8 +252,7 @@ impl Hop {
 
     /// True if the server is asked before the body is sent.
     fn asks(&self) -> bool {
-        self.expects_continue
-            && !matches!(self.framing(), BodyFraming::None | BodyFraming::Length(0))
+        self.expects_continue && self.framing().has_body()
     }
 
     fn framing(&self) -> BodyFraming {

@@ -1,4 +1,4 @@
-//! The HTTP client: Tornado's `httpclient`, for HTTP/1.1.
+//! The HTTP client: Tornado's `httpclient`, for HTTP/1.1, and HTTP/2 over TLS.
 //!
 //! A *fetch* is one call of [`AsyncHttpClient::fetch`]. It is made of *hops*: the request itself, and
 //! one more for each redirect. A hop is one *round trip* on a *connection*, which comes out of the
@@ -25,9 +25,9 @@
 //! | `pool` | idle connections, and who may have one |
 //! | `cookies` | the jar |
 //!
-//! A cancellation is for the fetch as a whole. Below `fetch` futures are therefore awaited without a
-//! yield: a yield of what fails with an error of the runtime's would be told of it as of a failure of
-//! its own, which a fetch deals with and goes on.
+//! A cancellation is for the fetch as a whole. What fails with an error of the runtime's is therefore
+//! awaited without a yield: the yield would be told of the cancellation as of a failure of its own, which
+//! a fetch deals with and goes on.
 
 mod blocking;
 mod body;

@@ -149,7 +149,7 @@ impl Trip {
         });
         let framing = BodyDecoder::new(head.framing, &limits);
         let framing = framing.map_err(|error| body_failure(error, &limits, &progress))?;
-        let has_body = !matches!(head.framing, BodyFraming::None | BodyFraming::Length(0));
+        let has_body = head.framing.has_body();
         let content = (decompress && has_body)
             .then(|| take_coding(&mut head))
             .flatten();

@@ -9,6 +9,7 @@ use squall::net::IoStream;
 
 use super::error::{FetchError, Kind, Source, Stage};
 use super::progress::{At, Progress};
+use crate::conn::poll_fill;
 use crate::http::{Limits, ParseError, ResponseHead, parse_response};
 
 /// A stream, and what was read of it and not understood yet.
@@ -140,20 +141,11 @@ impl Wire {
         cx: &mut Context<'_>,
         progress: &Progress,
     ) -> Poll<squall::Result<usize>> {
-        // First, so that no room is made for a read that has to wait.
-        ready!(self.stream.poll_readable(cx))?;
-        let len = self.input.len();
-        self.input.resize(len + CHUNK, 0);
-        let polled = self.stream.poll_read(cx, &mut self.input[len..]);
-        let read = match &polled {
-            Poll::Ready(Ok(read)) => *read,
-            _ => 0,
-        };
-        self.input.truncate(len + read);
+        let read = ready!(poll_fill(&self.stream, cx, &mut self.input, CHUNK))?;
         if read > 0 {
             progress.moved();
         }
-        polled
+        Poll::Ready(Ok(read))
     }
 
     pub(super) fn consume(&mut self, len: usize) {

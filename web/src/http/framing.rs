@@ -34,6 +34,13 @@ pub enum BodyFraming {
     UntilClose,
 }
 
+impl BodyFraming {
+    /// True if there may be bytes behind the head.
+    pub(crate) fn has_body(self) -> bool {
+        !matches!(self, BodyFraming::None | BodyFraming::Length(0))
+    }
+}
+
 /// The length fields of one head, fed in the order of the wire.
 #[derive(Debug, Default)]
 pub(super) struct FramingFields {

@@ -69,6 +69,8 @@ pub use self::multipart::{
 };
 pub use self::parse::{Parse, ParseError, parse_request};
 pub(crate) use self::rate::Allowance;
+#[cfg(all(feature = "http2", feature = "tls"))]
+pub(crate) use self::response::may_have_body;
 pub use self::response::{ResponseHead, parse_response};
 pub use self::signed::CookieSecret;
 pub(crate) use self::xsrf::{TOKEN_BYTES, is_same_token, mask_token, unmask_token};

@@ -113,7 +113,7 @@ fn read_head(
 const BAD_STATUS: ParseError = ParseError::BadRequest("malformed status");
 
 /// Rules 1 and 2 of RFC 9112 §6.3.
-fn may_have_body(status: StatusCode, request_method: &Method) -> bool {
+pub(crate) fn may_have_body(status: StatusCode, request_method: &Method) -> bool {
     let bare_status = status.is_informational()
         || status == StatusCode::NO_CONTENT
         || status == StatusCode::NOT_MODIFIED;

@@ -2,23 +2,24 @@
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, ready};
+use std::task::Poll;
 
 use bytes::Bytes;
 use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Response, header};
 use squall::net::IoStream;
 use squall::yield_;
 
-use super::flow::{Cut, as_fields, send};
+use super::flow::{Cut, as_fields, first, no_limits, send};
 use super::head::{self, encode_response};
 use super::io::Io;
+use crate::conn::poll_fill;
 use crate::http::{
     BodyDecoder, BodyFraming, Limits, Parse, RequestHead, encode_chunk, encode_last_chunk,
-    parse_request,
+    may_have_body, parse_request,
 };
 
 /// How much of a body is read at a time.
@@ -73,17 +74,11 @@ pub(crate) fn carry(sender: Sender, far: IoStream) {
     }
     // The answer is whole if it says so itself; and nobody is cut off from reading it.
     let _ = far.shutdown_write();
-    let mut dropped = vec![0; READ];
-    while let Ok(1..) = yield_!(poll_fn(|cx| far.poll_read(cx, &mut dropped))) {}
+    let _ = yield_!(given_up(&far, true));
 }
 
 async fn carry_one(sender: Sender, far: &IoStream) -> Result<(), Cut> {
-    let limits = Limits {
-        max_head_bytes: usize::MAX,
-        max_headers: usize::MAX,
-        max_body_bytes: u64::MAX,
-        ..Limits::default()
-    };
+    let limits = no_limits();
     let mut input = Vec::new();
     let mut head = RequestHead::new();
     let mut scanned = 0;
@@ -99,37 +94,20 @@ async fn carry_one(sender: Sender, far: &IoStream) -> Result<(), Cut> {
     let method = request.method().clone();
     let body = input.split_off(head.len());
     let framing = head.framing();
-    let has_body = !matches!(framing, BodyFraming::None | BodyFraming::Length(0));
-    // A server takes only so many at a time.
-    let given_up = pin!(given_up(far, !has_body));
+    let has_body = framing.has_body();
     let Sender { mut inner, refuses } = sender;
-    let ready = pin!(poll_fn(|cx| inner.poll_ready(cx)));
-    let ready = first(given_up, ready).await?;
+    // A server takes only so many at a time.
+    let ready = poll_fn(|cx| inner.poll_ready(cx));
+    let ready = first(given_up(far, !has_body), ready).await?;
     let sent = ready.and_then(|()| inner.send_request(request, !has_body));
     let (response, out) = sent.map_err(|error| {
         refuses.set(true);
         reset(error)
     })?;
     drop(inner);
-    let upload = pin!(upload(far, body, framing, has_body, out, &limits));
-    let answer = pin!(answer(far, response, &method));
+    let upload = upload(far, body, framing, has_body, out, &limits);
+    let answer = answer(far, response, &method);
     first(upload, answer).await?
-}
-
-/// What `answer` gives; nothing if `end` ends before with an error.
-async fn first<T>(
-    mut end: Pin<&mut impl Future<Output = Result<(), Cut>>>,
-    mut answer: Pin<&mut impl Future<Output = T>>,
-) -> Result<T, Cut> {
-    let mut is_over = false;
-    poll_fn(|cx| {
-        if !is_over && let Poll::Ready(ended) = end.as_mut().poll(cx) {
-            is_over = true;
-            ended?;
-        }
-        answer.as_mut().poll(cx).map(Ok)
-    })
-    .await
 }
 
 /// An error once whoever asked has left; while a body is to come, it cannot be told.
@@ -259,12 +237,9 @@ async fn next(
 
 /// How the body is delimited where it is written.
 fn framing(response: &Response<RecvStream>, method: &Method) -> BodyFraming {
-    let status = response.status();
     let length = response.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
-    if *method == Method::HEAD
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-    {
+    if !may_have_body(response.status(), method) {
         return BodyFraming::None;
     }
     match length {
@@ -285,22 +260,8 @@ fn reset(error: h2::Error) -> Cut {
 
 /// Reads once; an error at the end, for whoever asked has left then.
 async fn fill(far: &IoStream, input: &mut Vec<u8>) -> Result<(), Cut> {
-    poll_fn(|cx| {
-        if ready!(far.poll_readable(cx)).is_err() {
-            return Poll::Ready(Err(Cut::Message));
-        }
-        let have = input.len();
-        input.resize(have + READ, 0);
-        let read = far.poll_read(cx, &mut input[have..]);
-        let count = match &read {
-            Poll::Ready(Ok(count)) => *count,
-            _ => 0,
-        };
-        input.truncate(have + count);
-        read.map(|_| match count {
-            0 => Err(Cut::Message),
-            _ => Ok(()),
-        })
-    })
-    .await
+    match poll_fn(|cx| poll_fill(far, cx, input, READ)).await {
+        Ok(1..) => Ok(()),
+        Ok(0) | Err(_) => Err(Cut::Message),
+    }
 }

@@ -1,8 +1,7 @@
 //! One stream: its request goes to a connection of HTTP/1.1 in memory, the answer comes from there.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::{Context, Poll, ready};
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -11,9 +10,10 @@ use http::{Method, Request, Response, StatusCode};
 use squall::net::IoStream;
 use squall::yield_;
 
-use super::flow::{Cut, as_fields, send};
+use super::flow::{Cut, as_fields, first, no_limits, send};
 use super::head;
 use super::server::Living;
+use crate::conn::poll_fill;
 use crate::http::{
     BodyDecoder, BodyFraming, Limits, ResponseHead, encode_chunk, encode_last_chunk, parse_response,
 };
@@ -31,11 +31,13 @@ pub(super) fn exchange(
 ) {
     let (parts, body) = request.into_parts();
     let mut respond = respond;
-    match head::encode_request(&parts, body.is_end_stream()) {
+    let method = parts.method.clone();
+    match head::encode_request(parts, body.is_end_stream()) {
         Ok((head, framing)) => {
             let upload = upload(&near, head, framing, body);
-            let answer = answer(&near, &mut respond, &parts.method);
-            if let Err(Cut::Message) = yield_!(both(upload, answer)) {
+            let answer = answer(&near, &mut respond, &method);
+            // The answer counts, whatever was uploaded.
+            if let Err(Cut::Message) | Ok(Err(Cut::Message)) = yield_!(first(upload, answer)) {
                 respond.send_reset(Reason::INTERNAL_ERROR);
             }
         }
@@ -52,25 +54,6 @@ pub(super) fn of_status(status: StatusCode) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = status;
     response
-}
-
-/// Uploads while it is answered. The answer counts, whatever was uploaded.
-async fn both(
-    upload: impl Future<Output = Result<(), Cut>>,
-    answer: impl Future<Output = Result<(), Cut>>,
-) -> Result<(), Cut> {
-    let (mut upload, mut answer) = (pin!(upload), pin!(answer));
-    let mut is_uploaded = false;
-    poll_fn(|cx| {
-        if !is_uploaded && let Poll::Ready(uploaded) = upload.as_mut().poll(cx) {
-            is_uploaded = true;
-            if let Err(cut) = uploaded {
-                return Poll::Ready(Err(cut));
-            }
-        }
-        answer.as_mut().poll(cx)
-    })
-    .await
 }
 
 /// Writes the request to where it is served.
@@ -117,17 +100,11 @@ async fn answer(
     respond: &mut SendResponse<Bytes>,
     method: &Method,
 ) -> Result<(), Cut> {
-    // It is our own answer, whose size is its handler's affair.
-    let limits = Limits {
-        max_head_bytes: usize::MAX,
-        max_headers: usize::MAX,
-        max_body_bytes: u64::MAX,
-        ..Limits::default()
-    };
+    let limits = no_limits();
     let mut input = Vec::new();
     let head = read_head(near, respond, method, &limits, &mut input).await?;
     let framing = head.framing;
-    let has_body = !matches!(framing, BodyFraming::None | BodyFraming::Length(0));
+    let has_body = framing.has_body();
     let sent = respond.send_response(head::response(head), !has_body);
     let mut out = sent.map_err(|_| Cut::Peer)?;
     if !has_body {
@@ -198,18 +175,8 @@ async fn fill(
         if poll_reset(cx).is_ready() {
             return Poll::Ready(Err(Cut::Peer));
         }
-        if ready!(near.poll_readable(cx)).is_err() {
-            return Poll::Ready(Ok(0));
-        }
-        let have = input.len();
-        input.resize(have + READ, 0);
-        let read = near.poll_read(cx, &mut input[have..]);
-        let count = match &read {
-            Poll::Ready(Ok(count)) => *count,
-            _ => 0,
-        };
-        input.truncate(have + count);
-        read.map(|_| Ok(count))
+        // What has failed gives no more either.
+        poll_fill(near, cx, input, READ).map(|read| Ok(read.unwrap_or(0)))
     })
     .await
 }

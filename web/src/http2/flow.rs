@@ -1,11 +1,14 @@
 //! What both sides need: pieces of bodies as the peer's window allows.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use h2::SendStream;
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::http::Limits;
 
 /// Why a stream came to no good end.
 pub(super) enum Cut {
@@ -13,6 +16,33 @@ pub(super) enum Cut {
     Peer,
     /// What was to be sent broke off, so that the peer must not take it for whole.
     Message,
+}
+
+/// Bounds for what comes from ourselves, whose size is its maker's affair.
+pub(super) fn no_limits() -> Limits {
+    Limits {
+        max_head_bytes: usize::MAX,
+        max_headers: usize::MAX,
+        max_body_bytes: u64::MAX,
+        ..Limits::default()
+    }
+}
+
+/// What `answer` gives; nothing if `end` ends before with an error.
+pub(super) async fn first<T>(
+    end: impl Future<Output = Result<(), Cut>>,
+    answer: impl Future<Output = T>,
+) -> Result<T, Cut> {
+    let (mut end, mut answer) = (pin!(end), pin!(answer));
+    let mut is_over = false;
+    poll_fn(|cx| {
+        if !is_over && let Poll::Ready(ended) = end.as_mut().poll(cx) {
+            is_over = true;
+            ended?;
+        }
+        answer.as_mut().poll(cx).map(Ok)
+    })
+    .await
 }
 
 /// Trailers as the codec wants them.

@@ -24,10 +24,10 @@ const OF_THE_CONNECTION: [HeaderName; 5] = [
 ///
 /// If the target or the host hold what cannot stand in a head; a bad request.
 pub(super) fn encode_request(
-    parts: &request::Parts,
+    parts: request::Parts,
     is_bare: bool,
 ) -> Result<(Vec<u8>, BodyFraming), EncodeError> {
-    let mut headers = parts.headers.clone();
+    let mut headers = parts.headers;
     join_cookies(&mut headers);
     let length = headers.get(header::CONTENT_LENGTH);
     let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
@@ -125,7 +125,7 @@ mod tests {
     #[track_caller]
     fn check(request: request::Builder, is_bare: bool, want: &str) {
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        let (bytes, _) = encode_request(&parts, is_bare).unwrap();
+        let (bytes, _) = encode_request(parts, is_bare).unwrap();
         assert_eq!(String::from_utf8(bytes).unwrap(), want);
     }
 

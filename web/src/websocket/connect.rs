@@ -28,6 +28,7 @@ use super::masks::Masks;
 use super::options::WebSocketOptions;
 use super::reader::Reader;
 use super::socket::WebSocket;
+use crate::conn::poll_fill;
 use crate::http::grammar::list;
 use crate::http::{BodyFraming, Limits, ResponseHead, encode_request_head, parse_response};
 
@@ -190,6 +191,9 @@ async fn tcp(_: &Request, options: &ConnectOptions) -> Result<TcpClient, WebSock
     Ok(options.tcp.clone())
 }
 
+/// How much of the answer's head is read at a time.
+const READ: usize = 4096;
+
 /// Reads the answer's head into `input`.
 async fn read_head(stream: &IoStream, input: &mut Vec<u8>) -> Result<ResponseHead, WebSocketError> {
     let limits = Limits::default();
@@ -213,11 +217,7 @@ async fn read_head(stream: &IoStream, input: &mut Vec<u8>) -> Result<ResponseHea
                 return Err(WebSocketError::handshake(message));
             }
         }
-        let had = input.len();
-        input.resize(had + 4096, 0);
-        let read = poll_fn(|cx| stream.poll_read(cx, &mut input[had..])).await;
-        input.truncate(had + read.as_ref().copied().unwrap_or(0));
-        match read {
+        match poll_fn(|cx| poll_fill(stream, cx, input, READ)).await {
             Ok(0) => {
                 let message = "the server closed the connection in the handshake";
                 return Err(WebSocketError::handshake(message));

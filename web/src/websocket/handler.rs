@@ -18,7 +18,9 @@ use crate::error::Result;
 /// `on_message` for one message after the other, and `on_close`, once, if `open` was reached. A next
 /// message waits until `on_message` is done with the last one.
 ///
-/// An error or panic of `open` or `on_message` is logged, and closes the connection with 1011.
+/// An error or panic of `open`, `on_message` or `on_shutdown`, or a panic of `on_ping` or `on_pong`, is
+/// logged, and closes the connection with 1011; a panic of `on_close` is logged. Before there is a
+/// connection they are answers to the handshake, as those of other handlers are.
 ///
 /// A connection that idles holds this and little else; not the request, which is over with the
 /// handshake.

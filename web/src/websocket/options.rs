@@ -27,7 +27,8 @@ pub struct WebSocketOptions {
     pub max_message_bytes: usize,
     /// Compresses messages, if the other side agrees; none, so they are not.
     pub compression: Option<Compression>,
-    /// How long after a pong the next ping is sent; none are.
+    /// How long it is to the first ping, and from each to the next; none are sent. Whatever comes answers
+    /// a ping, as its pong does.
     pub ping_interval: Option<Duration>,
     /// How long nothing may come after a ping before the connection is closed; as long as the
     /// interval.
