@@ -17,7 +17,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-use squall::IoLoop;
 use squall::net::IoStream;
 
 use super::codec::{
@@ -519,10 +518,6 @@ impl Channel {
         drop((deflater, self.place.take()));
         self.wake_reader();
         self.wake_waiting();
-    }
-
-    pub(super) fn now() -> Instant {
-        IoLoop::current().turn_time()
     }
 
     pub(super) fn shut(self: &Rc<Self>) {
