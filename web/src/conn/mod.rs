@@ -15,7 +15,6 @@ mod compress;
 mod cookies;
 mod exchange;
 mod failure;
-mod fill;
 mod form;
 mod guest;
 mod idle;
@@ -45,7 +44,6 @@ pub use wire::ClientGone;
 
 pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
-pub(crate) use fill::poll_fill;
 pub(crate) use guest::{Leaves, Place, Stay};
 #[cfg(feature = "http2")]
 pub(crate) use shared::Conn;
