@@ -47,9 +47,6 @@ pub(super) enum Next {
     Close,
     /// The stream is somebody else's now; the connection is there as long as this stays.
     Leave(Option<Box<Stay>>),
-    /// The client speaks HTTP/2, of which this has come.
-    #[cfg(feature = "http2")]
-    Http2(Vec<u8>),
 }
 
 /// Takes a connection off the server's list when its coroutine ends, however it does.
@@ -66,8 +63,7 @@ impl Drop for Entered {
 pub(super) fn serve_connection(entered: Entered) {
     #[cfg(feature = "http2")]
     if !entered.0.shared.settings.http1_only && http2::is_agreed(&entered.0.stream) {
-        yield_!(Box::pin(http2::serve(entered.0.clone(), Vec::new())));
-        return entered.0.stream.close();
+        return yield_!(Box::pin(http2::serve(entered.0.clone(), Vec::new())));
     }
     while yield_!(Readable(&entered.0.stream)) {
         let before = entered.0.activity.replace(Activity::Busy);
@@ -87,11 +83,6 @@ pub(super) fn serve_connection(entered: Entered) {
                     yield_!(poll_fn(|cx| stay.rest.as_mut().poll(cx)));
                 }
                 return;
-            }
-            #[cfg(feature = "http2")]
-            Next::Http2(read) => {
-                yield_!(Box::pin(http2::serve(entered.0.clone(), read)));
-                break;
             }
         }
     }
@@ -118,7 +109,7 @@ pub(super) async fn serve_input(
     (next, exchange)
 }
 
-async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next {
+async fn serve_requests(conn: &Rc<Conn>, shared: &Shared, ex: &mut Exchange) -> Next {
     // Only the first head of a connection that woke up is read for; later the input decides.
     let mut may_read = true;
     let mut served = 0_u32;
@@ -143,7 +134,12 @@ async fn serve_requests(conn: &Conn, shared: &Shared, ex: &mut Exchange) -> Next
                     && !shared.settings.http1_only
                     && http2::is_preface(ex.input.filled()) =>
             {
-                return Next::Http2(ex.input.split_behind(0));
+                let read = ex.input.split_behind(0);
+                let stay = Stay {
+                    rest: Box::pin(http2::serve(conn.clone(), read)),
+                    has_failed: Rc::default(),
+                };
+                return Next::Leave(Some(Box::new(stay)));
             }
             Head::Refused(status) => return Box::pin(refuse(conn, shared, ex, status)).await,
         }

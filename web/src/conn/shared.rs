@@ -63,9 +63,6 @@ pub(crate) struct Shared {
 pub(crate) struct Conn {
     pub(super) shared: Rc<Shared>,
     pub(super) stream: Rc<IoStream>,
-    /// What it is a stream of, if it is one of HTTP/2.
-    #[cfg(feature = "http2")]
-    pub(super) below: Option<Rc<IoStream>>,
     peer: Peer,
     /// Since when it waits for a request: nanoseconds.
     idle_since: Cell<u64>,
@@ -81,11 +78,14 @@ enum Task {
     Lent(u64),
 }
 
-/// Whom a connection is with. The address of version 6, which is large, is boxed.
+/// Whom a connection is with. What is large is boxed.
 enum Peer {
     Unknown,
     V4(SocketAddrV4),
     V6(Box<SocketAddrV6>),
+    /// It is a stream of HTTP/2 with whom that one is with.
+    #[cfg(feature = "http2")]
+    Within(Rc<Conn>),
 }
 
 impl Conn {
@@ -95,13 +95,15 @@ impl Conn {
             Peer::Unknown => None,
             Peer::V4(address) => Some(SocketAddr::V4(*address)),
             Peer::V6(address) => Some(SocketAddr::V6(**address)),
+            #[cfg(feature = "http2")]
+            Peer::Within(below) => below.remote(),
         }
     }
 
     /// True if there is TLS on the connection.
     pub(super) fn is_secure(&self) -> bool {
         #[cfg(feature = "http2")]
-        if let Some(below) = &self.below {
+        if let Some(below) = self.below() {
             return below.is_secure();
         }
         self.stream.is_secure()
@@ -128,6 +130,14 @@ impl Conn {
 
 #[cfg(feature = "http2")]
 impl Conn {
+    /// Returns what it is a stream of, if it is one of HTTP/2.
+    pub(super) fn below(&self) -> Option<&Rc<IoStream>> {
+        match &self.peer {
+            Peer::Within(below) => Some(&below.stream),
+            _ => None,
+        }
+    }
+
     pub(crate) fn stream(&self) -> &Rc<IoStream> {
         &self.stream
     }
@@ -207,33 +217,22 @@ impl Shared {
         stream: IoStream,
         remote: Option<SocketAddr>,
     ) -> (Rc<Conn>, Deferred<()>) {
-        let conn = self.enter(stream, remote);
+        let conn = self.enter(stream, Peer::new(remote));
         let entered = Entered(conn.clone());
         (conn, serve_connection(entered))
     }
 
     /// Begins to serve a stream of HTTP/2 as a connection: one within another.
     #[cfg(feature = "http2")]
-    pub(crate) fn start_within(self: &Rc<Self>, stream: IoStream, below: &Conn) {
+    pub(crate) fn start_within(self: &Rc<Self>, stream: IoStream, below: &Rc<Conn>) {
         self.streams.set(self.streams.get() + 1);
-        let conn = self.enter_as(stream, below.remote(), Some(below.stream.clone()));
+        let conn = self.enter(stream, Peer::Within(below.clone()));
         let task = serve_connection(Entered(conn.clone()));
         let _ = conn.task.set(Task::Own(task));
     }
 
     /// Notes a connection among those that are open.
-    fn enter(self: &Rc<Self>, stream: IoStream, remote: Option<SocketAddr>) -> Rc<Conn> {
-        self.enter_as(stream, remote, None)
-    }
-
-    fn enter_as(
-        self: &Rc<Self>,
-        stream: IoStream,
-        remote: Option<SocketAddr>,
-        below: Option<Rc<IoStream>>,
-    ) -> Rc<Conn> {
-        #[cfg(not(feature = "http2"))]
-        let _ = below;
+    fn enter(self: &Rc<Self>, stream: IoStream, peer: Peer) -> Rc<Conn> {
         let mut open = self.open.borrow_mut();
         if open.len() == open.capacity() {
             // By half: doubling would leave much of it empty.
@@ -244,9 +243,7 @@ impl Shared {
         let conn = Rc::new(Conn {
             shared: self.clone(),
             stream: Rc::new(stream),
-            #[cfg(feature = "http2")]
-            below,
-            peer: Peer::new(remote),
+            peer,
             idle_since: Cell::new(0),
             key: u32::try_from(entry.key()).expect("fewer than 2^32 connections are open"),
             activity: Cell::new(Activity::Fresh),
@@ -274,7 +271,7 @@ impl Shared {
         // Outside of the borrow, as its task may be dropped with it.
         drop(left);
         #[cfg(feature = "http2")]
-        if conn.below.is_some() {
+        if conn.below().is_some() {
             self.streams.set(self.streams.get() - 1);
         }
         self.closed_one.set();

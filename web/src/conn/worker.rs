@@ -51,7 +51,9 @@ where
         exchange.remote = conn.remote();
         exchange.is_secure = conn.is_secure();
         #[cfg(feature = "http2")]
-        exchange.below.clone_from(&conn.below);
+        {
+            exchange.below = conn.below().cloned();
+        }
         let serving = (self.serve)(conn, exchange);
         self.at_work.set(Some(serving));
     }

@@ -54,7 +54,12 @@ pub(crate) fn is_agreed(stream: &IoStream) -> bool {
 /// Serves a connection to its end; `read` has come already.
 pub(crate) async fn serve(conn: Rc<Conn>, read: Vec<u8>) {
     conn.has_streams();
-    let (conn, shared) = (&conn, conn.shared());
+    serve_streams(&conn, read).await;
+    conn.stream().close();
+}
+
+async fn serve_streams(conn: &Rc<Conn>, read: Vec<u8>) {
+    let shared = conn.shared();
     let limits = &shared.settings.limits;
     let head = u32::try_from(limits.max_head_bytes).unwrap_or(u32::MAX);
     let io = Io::new(conn.stream().clone(), read);
