@@ -31,6 +31,12 @@ mod parsing;
 /// Handlers: their errors, arguments, routes and hooks.
 mod framework;
 
+/// Routes: names, hosts, applications in applications, redirects, defaults.
+mod routing;
+
+/// What handlers say: errors and their pages, tags, JSON, who asks.
+mod answers;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

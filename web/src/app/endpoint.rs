@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use http::StatusCode;
 
 use super::handler::RequestHandler;
-use crate::conn::{Call, Exchange, HandlerResult, Verb, log_error};
+use crate::conn::{BodyPlan, Call, Exchange, HandlerResult, Verb, log_error};
 use crate::error::Error;
 
 /// Answers the requests of one route.
@@ -19,6 +19,11 @@ pub(super) trait Endpoint {
 
     /// True if it has a method, or answers it by another.
     fn answers(&self, verb: Verb) -> bool;
+
+    /// How bodies are taken, if the route does not say.
+    fn body_plan(&self) -> BodyPlan {
+        BodyPlan::whole()
+    }
 }
 
 /// Makes a handler for each request.
@@ -58,6 +63,9 @@ async fn execute<H: RequestHandler>(
     let mut result = handler.call_prepare(ex).await;
     if result.is_ok() && !ex.is_finished() {
         result = handler.call(verb, ex).await;
+    }
+    if result.as_ref().is_err_and(Error::is_finish) {
+        result = Ok(());
     }
     if let Err(error) = &result
         && !ex.headers_sent()
@@ -157,6 +165,30 @@ struct Erased<F, M> {
 impl<F: HandlerFunction<M>, M> ErasedFunction for Erased<F, M> {
     fn call<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a> {
         self.function.call(ex)
+    }
+}
+
+/// A function for all methods.
+pub(super) struct AnyMethod(Box<dyn ErasedFunction>);
+
+impl AnyMethod {
+    pub(super) fn new<M: 'static>(function: impl HandlerFunction<M>) -> AnyMethod {
+        let form = PhantomData;
+        AnyMethod(Box::new(Erased { function, form }))
+    }
+}
+
+impl Endpoint for AnyMethod {
+    fn serve<'a>(&'a self, _: Verb, ex: &'a mut Exchange) -> Call<'a> {
+        self.0.call(ex)
+    }
+
+    fn methods(&self) -> Vec<Verb> {
+        Verb::ALL.to_vec()
+    }
+
+    fn answers(&self, _: Verb) -> bool {
+        true
     }
 }
 
