@@ -37,6 +37,12 @@ mod routing;
 /// What handlers say: errors and their pages, tags, JSON, who asks.
 mod answers;
 
+/// Hooks of handlers: bodies piece by piece, and clients that leave.
+mod hooks;
+
+/// Forms with files that go to disk.
+mod uploads;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -417,8 +417,10 @@ impl Handle for Application {
         let verb = Verb::of(ex.request().method());
         match (route, verb) {
             (Some(route), Some(verb)) if route.target.endpoint().answers(verb) => {
-                let plan = || route.target.endpoint().body_plan();
-                route.body.unwrap_or_else(plan)
+                let usual = route.target.endpoint().body_plan();
+                let plan = route.body.unwrap_or(usual);
+                // A handler that takes pieces gets them, whatever else the plan says.
+                plan.streamed_if(usual)
             }
             // The answer is 404 or 405 whatever comes.
             _ => BodyPlan::stream(),
