@@ -37,6 +37,9 @@ mod routing;
 /// What handlers say: errors and their pages, tags, JSON, who asks.
 mod answers;
 
+/// What Tornado's own tests of its framework ask for.
+mod contract;
+
 /// Hooks of handlers: bodies piece by piece, and clients that leave.
 mod hooks;
 

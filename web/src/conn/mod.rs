@@ -29,6 +29,7 @@ mod request;
 mod server;
 mod shared;
 mod site;
+mod slash;
 mod trusted;
 mod upgrade;
 mod user;
