@@ -13,3 +13,8 @@ done
 cargo fmt --check
 cargo clippy --benches --locked -- -D warnings
 cargo test --benches --locked -- --test
+
+cd ../http
+cargo fmt --check
+cargo clippy --locked -- -D warnings
+cargo run --locked --quiet -- --quick

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use squall::{sleep, yield_};
+use squall_web::websocket::{Message, WebSocketHandler, WebSocketSender};
 use squall_web::{
     Application, Exchange, HttpServer, RequestHandler, Result, header, request_handler,
 };
 
 #[derive(Serialize)]
-struct Message {
+struct Greeting {
     message: &'static str,
 }
 
@@ -37,7 +38,7 @@ struct Json;
 impl RequestHandler for Json {
     #[coroutine]
     fn get(&mut self, ex: &mut Exchange) -> Result<()> {
-        ex.write_json(&Message {
+        ex.write_json(&Greeting {
             message: "Hello, World!",
         })
     }
@@ -88,6 +89,16 @@ impl RequestHandler for Echo {
     }
 }
 
+struct EchoSocket;
+
+impl WebSocketHandler for EchoSocket {
+    #[squall::coroutine]
+    fn on_message(&mut self, ws: &WebSocketSender, message: Message) -> Result<()> {
+        yield_!(ws.send(message))?;
+        Ok(())
+    }
+}
+
 #[squall::main]
 fn main() -> Result<()> {
     let Some(port) = std::env::args()
@@ -102,6 +113,7 @@ fn main() -> Result<()> {
         .route("/json", || Json)
         .route("/sleep", || Sleep)
         .route("/fanout", || Fanout)
-        .route("/echo", || Echo);
+        .route("/echo", || Echo)
+        .websocket("/ws", || EchoSocket);
     yield_!(HttpServer::new(app).bind(("127.0.0.1", port))?)
 }

@@ -5,6 +5,7 @@
 //! leaving restores what was there, so that coroutines started inside coroutines nest.
 
 use std::cell::Cell;
+use std::time::Instant;
 
 use super::beacon::Beacon;
 use super::frame_key::{FrameKey, FrameMark};
@@ -45,7 +46,7 @@ pub(crate) struct Context {
     /// at this mark, but none that the destructors start.
     pub(crate) drop_cancels: Cell<Option<FrameMark>>,
     /// When the loop's current turn took the time; frames are dated by it.
-    pub(crate) now: Cell<Option<Tick>>,
+    pub(crate) now: Cell<Option<TurnTime>>,
 }
 
 thread_local! {
@@ -166,9 +167,25 @@ impl Context {
     }
 }
 
+/// The time of a turn, in both forms that it is asked for in.
+#[derive(Clone, Copy)]
+pub(crate) struct TurnTime {
+    pub(crate) instant: Instant,
+    pub(crate) tick: Tick,
+}
+
+impl From<Instant> for TurnTime {
+    fn from(instant: Instant) -> TurnTime {
+        TurnTime {
+            instant,
+            tick: instant.into(),
+        }
+    }
+}
+
 /// What a loop that runs inside another one's coroutine must not see, and must not change.
 pub(crate) struct Outer {
-    now: Option<Tick>,
+    now: Option<TurnTime>,
     cancelling: bool,
     shielded: bool,
     drop_cancels: Option<FrameMark>,

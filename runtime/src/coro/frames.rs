@@ -105,7 +105,7 @@ impl Frame {
     #[inline]
     pub(crate) fn suspend(&self, context: &context::Context, at: Option<&'static YieldSite>) {
         self.at.set(at);
-        self.since.set(context.now.get());
+        self.since.set(context.now.get().map(|now| now.tick));
         self.waits.set(context.waits.get());
         self.resumes.set(self.resumes.get().wrapping_add(1));
     }

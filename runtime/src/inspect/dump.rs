@@ -34,7 +34,7 @@ use crate::coro::waits::WaitsFor;
 pub fn dump() -> Dump {
     Dump {
         coroutines: live(),
-        now: context::with(|context| context.now.get()),
+        now: context::with(|context| context.now.get()).map(|now| now.tick),
     }
 }
 

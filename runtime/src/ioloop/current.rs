@@ -49,7 +49,7 @@ impl IoLoop {
 /// of a loop that runs, the [time](IoLoop::time) of the current one.
 pub fn turn_time() -> Instant {
     match context::with(|context| context.now.get()) {
-        Some(turn) => turn.into(),
+        Some(turn) => turn.instant,
         None => IoLoop::current().time(),
     }
 }

@@ -17,6 +17,7 @@ mod child_exit;
 mod clock;
 mod close;
 mod current;
+mod deadlines;
 mod deadlock;
 mod event_log;
 mod handle;
@@ -79,7 +80,7 @@ pub use stack_frame::StackFrame;
 pub use timers::Timeout;
 pub use watchdog::{Blocked, BlockingAction};
 
-use crate::coro::context;
+use crate::coro::context::{self, TurnTime};
 use crate::coro::frames::{self, Roll};
 use crate::coro::task::Resume;
 use crate::coro::tick::Tick;
@@ -316,10 +317,14 @@ impl IoLoop {
     ///
     /// [`turn_time`](crate::turn_time) is the same of the current loop, for fewer instructions.
     pub fn turn_time(&self) -> Instant {
-        self.turn_tick().into()
+        self.turn_times().instant
     }
 
     pub(crate) fn turn_tick(&self) -> Tick {
+        self.turn_times().tick
+    }
+
+    fn turn_times(&self) -> TurnTime {
         // The context's time is that of the loop that runs.
         let turn = context::with(|context| context.now.get()).filter(|_| self.core.running.get());
         turn.unwrap_or_else(|| self.time().into())

@@ -1,14 +1,12 @@
 //! Timers of one loop.
 //!
-//! A timer is a deadline and what to do then. Deadlines live in a binary heap ordered by
-//! (deadline, sequence), so that equal ones fire in the order they were set; the actions live in a
-//! slab. Removing a timer empties its slot and leaves its deadline in the heap, which is swept when
-//! more than half of it is dead.
+//! A timer is a deadline and what to do then. Deadlines are in the order of (deadline, sequence), so
+//! that equal ones fire in the order they were set; the actions live in a slab. Removing a timer
+//! empties its slot and leaves its deadline where it is, which is swept when more than half of them
+//! are dead.
 //!
 //! The module never reads a clock: `turn` hands it `now`. Tests hand it any `now`.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Waker;
@@ -16,7 +14,8 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::callback::Callback;
-use super::ready::{give_room_back, make_room, more_room, replace_waker};
+use super::deadlines::{Deadlines, Place};
+use super::ready::{give_room_back, make_room, replace_waker};
 use crate::coro::tick::Tick;
 
 /// Names a timer, for [`IoLoop::remove_timeout`](crate::IoLoop::remove_timeout).
@@ -55,10 +54,10 @@ impl fmt::Display for Action {
 
 pub(crate) struct Timers {
     /// Invariant: holds every live timer once, and `dead` entries whose slot is gone.
-    deadlines: BinaryHeap<Reverse<Entry>>,
+    deadlines: Deadlines<Entry>,
     actions: Slab<(u64, Action)>,
     /// Entries that `pop_due` has taken out of `deadlines` until it is through.
-    passed_over: Vec<Reverse<Entry>>,
+    passed_over: Vec<Entry>,
     dead: usize,
     sequence: u64,
     /// Written into each timeout; no two loops of the process have the same.
@@ -78,7 +77,7 @@ static OWNERS: AtomicU32 = AtomicU32::new(1);
 impl Timers {
     pub(crate) fn new() -> Timers {
         Timers {
-            deadlines: BinaryHeap::new(),
+            deadlines: Deadlines::new(),
             actions: Slab::new(),
             passed_over: Vec::new(),
             dead: 0,
@@ -91,10 +90,6 @@ impl Timers {
         self.sequence += 1;
         let sequence = self.sequence;
         make_room(&mut self.actions);
-        if self.deadlines.len() == self.deadlines.capacity() {
-            self.deadlines
-                .reserve_exact(more_room(self.deadlines.len()));
-        }
         let slot = self.actions.insert((sequence, action));
         let slot = u32::try_from(slot).expect("fewer than 2^32 timers are set");
         let timeout = Timeout {
@@ -102,7 +97,7 @@ impl Timers {
             slot,
             owner: self.owner,
         };
-        self.deadlines.push(Reverse(Entry { deadline, timeout }));
+        self.deadlines.push(Entry { deadline, timeout });
         timeout
     }
 
@@ -162,8 +157,8 @@ impl Timers {
 
     /// All timers that are set, in order: the deadlines, and whether they call back.
     pub(super) fn set(&self) -> Vec<(Tick, bool)> {
-        let live = (self.deadlines.iter()).filter(|Reverse(entry)| self.contains(entry.timeout));
-        let mut set: Vec<Entry> = live.map(|Reverse(entry)| *entry).collect();
+        let live = (self.deadlines.iter()).filter(|entry| self.contains(entry.timeout));
+        let mut set: Vec<Entry> = live.copied().collect();
         set.sort_unstable();
         let action = |entry: &Entry| &self.actions[entry.timeout.slot as usize].1;
         let calls = |entry: &Entry| matches!(action(entry), Action::Call(_));
@@ -174,7 +169,7 @@ impl Timers {
 
     /// The next deadline that is not dead.
     pub(crate) fn next_deadline(&mut self) -> Option<Tick> {
-        Some(self.next()?.deadline)
+        Some(self.next()?.1.deadline)
     }
 
     /// The last timer that has been set; those set from now on come after it.
@@ -187,24 +182,26 @@ impl Timers {
     /// Newer ones that are due as well are passed over; at the end, when there are no more, they are
     /// put back.
     pub(crate) fn pop_due(&mut self, now: Tick, newest: u64) -> Option<Action> {
-        while let Some(entry) = self.next().filter(|entry| entry.deadline <= now) {
-            self.deadlines.pop();
+        while let Some((place, entry)) = self.next().filter(|(_, entry)| entry.deadline <= now) {
+            self.deadlines.remove(place);
             if entry.timeout.sequence <= newest {
                 return Some(self.actions.remove(entry.timeout.slot as usize).1);
             }
-            self.passed_over.push(Reverse(entry));
+            self.passed_over.push(entry);
         }
-        self.deadlines.extend(self.passed_over.drain(..));
+        for entry in self.passed_over.drain(..) {
+            self.deadlines.push(entry);
+        }
         None
     }
 
     /// The next entry that is not dead; it stays.
-    fn next(&mut self) -> Option<Entry> {
-        while let Some(&Reverse(entry)) = self.deadlines.peek() {
+    fn next(&mut self) -> Option<(Place, Entry)> {
+        while let Some((place, entry)) = self.deadlines.first() {
             if self.contains(entry.timeout) {
-                return Some(entry);
+                return Some((place, entry));
             }
-            self.deadlines.pop();
+            self.deadlines.remove(place);
             self.dead -= 1;
         }
         None
@@ -212,7 +209,7 @@ impl Timers {
 
     fn sweep(&mut self) {
         let actions = &self.actions;
-        let is_set = |Reverse(Entry { timeout, .. }): &Reverse<Entry>| {
+        let is_set = |Entry { timeout, .. }: &Entry| {
             (actions.get(timeout.slot as usize)).is_some_and(|(seq, _)| *seq == timeout.sequence)
         };
         self.deadlines.retain(is_set);
@@ -394,7 +391,7 @@ mod tests {
 
     #[test]
     fn timer_takes_seven_words() {
-        assert_eq!(size_of::<Reverse<Entry>>(), 24);
+        assert_eq!(size_of::<Entry>(), 24);
         assert_eq!(size_of::<(u64, Action)>(), 32);
     }
 }

@@ -19,7 +19,6 @@ use super::sources::Dispatch;
 use super::timers::Action;
 use crate::coro::context;
 use crate::coro::panic::{Panic, panic_message};
-use crate::coro::tick::Tick;
 use crate::error::{Error, Result};
 use crate::inspect;
 
@@ -258,7 +257,7 @@ impl IoLoop {
 
     /// Takes the time for the turn that follows.
     pub(super) fn set_turn_time(&self) {
-        let now = Tick::from(self.time());
+        let now = self.time().into();
         context::with(|context| context.now.set(Some(now)));
     }
 }

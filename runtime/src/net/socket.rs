@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsFd;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -40,6 +42,23 @@ impl Socket {
             Socket::Memory(end) => end.read(into),
             #[cfg(feature = "tls")]
             Socket::Tls(session) => session.read(into),
+        }
+    }
+
+    /// Reads behind what is in `into`, as much as that has room for.
+    pub(super) fn read_behind(&self, into: &mut Vec<u8>) -> io::Result<usize> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Socket::Tcp(socket) => read_uninit(socket, into),
+            #[cfg(target_os = "linux")]
+            Socket::Unix(socket) => read_uninit(socket, into),
+            _ => {
+                let had = into.len();
+                into.resize(into.capacity(), 0);
+                let read = self.read(&mut into[had..]);
+                into.truncate(had + read.as_ref().map_or(0, |count| *count));
+                read
+            }
         }
     }
 
@@ -225,6 +244,18 @@ impl Socket {
             #[cfg(feature = "tls")]
             Socket::Tls(session) => session.socket.raw_fd(),
         }
+    }
+}
+
+/// Reads into room that nobody has written zeros to.
+#[cfg(target_os = "linux")]
+fn read_uninit(socket: impl AsFd, into: &mut Vec<u8>) -> io::Result<usize> {
+    match into.len() == into.capacity() {
+        true => Ok(0),
+        false => Ok(rustix::io::read(
+            socket,
+            rustix::buffer::spare_capacity(into),
+        )?),
     }
 }
 

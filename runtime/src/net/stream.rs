@@ -279,6 +279,52 @@ impl IoStream {
         self.poll_read_socket(cx, into)
     }
 
+    /// As [`poll_read`](Self::poll_read), but behind what is in `into`, for which `room` more bytes, or
+    /// what it has room for if that is more, are asked. Nothing is allocated for a read that has to wait,
+    /// and the room need not be filled with zeros first.
+    ///
+    /// # Errors
+    ///
+    /// If the stream is closed or the system's read fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    /// use squall::{net::IoStream, yield_};
+    ///
+    /// #[squall::coroutine]
+    /// fn line(stream: &IoStream) -> squall::Result<Vec<u8>> {
+    ///     let mut read = Vec::new();
+    ///     while !read.contains(&b'\n') {
+    ///         if yield_!(poll_fn(|cx| stream.poll_read_behind(cx, &mut read, 1024)))? == 0 {
+    ///             break;
+    ///         }
+    ///     }
+    ///     Ok(read)
+    /// }
+    /// ```
+    pub fn poll_read_behind(
+        &self,
+        cx: &mut Context<'_>,
+        into: &mut Vec<u8>,
+        room: usize,
+    ) -> Poll<Result<usize>> {
+        ready!(self.poll_readable(cx))?;
+        into.reserve(room);
+        let spare = into.capacity() - into.len();
+        let mut buffer = self.buffer.borrow_mut();
+        if !buffer.is_empty() {
+            let had = into.len();
+            into.resize(had + spare, 0);
+            let count = buffer.copy_to(&mut into[had..]);
+            into.truncate(had + count);
+            return Poll::Ready(Ok(count));
+        }
+        drop(buffer);
+        self.poll_reading(cx, spare, |socket| socket.read_behind(into))
+    }
+
     /// Writes a part of `data`; gives how much.
     ///
     /// With TLS, a write that was pending has to be polled again with the same bytes until it is done:
@@ -352,15 +398,26 @@ impl IoStream {
         cx: &mut Context<'_>,
         into: &mut [u8],
     ) -> Poll<Result<usize>> {
+        self.poll_reading(cx, into.len(), |socket| socket.read(into))
+    }
+
+    /// Reads by `read`, which has so much room, as soon as the socket may be read.
+    #[inline]
+    fn poll_reading(
+        &self,
+        cx: &mut Context<'_>,
+        room: usize,
+        mut read: impl FnMut(&Socket) -> io::Result<usize>,
+    ) -> Poll<Result<usize>> {
         loop {
             if self.closed.get() {
                 return Poll::Ready(Err(Error::stream_closed()));
             }
             ready!(self.poll_may_read(cx))?;
-            match self.socket.read(into) {
+            match read(&self.socket) {
                 Ok(read) => {
                     // Less than there is room for: the socket is drained, and the next edge tells.
-                    if read < into.len() && self.socket.is_drained() {
+                    if read < room && self.socket.is_drained() {
                         self.registration.clear(Direction::Read);
                     }
                     return Poll::Ready(Ok(read));

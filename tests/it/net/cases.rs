@@ -3,6 +3,7 @@
 //! In `one_way` the first stream writes and the second reads; `both_ways` leaves pipes out.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice, Read};
 use std::pin::pin;
 use std::rc::Rc;
@@ -427,6 +428,45 @@ fn t12_room_that_is_not_filled_gives_its_bytes_back() {
 
 // tornado: iostream_test.py test_write_bytearray_resizable, test_write_memoryview: the buffer is the
 // caller's again after the write, the close and the error, which here the borrow checker holds
+#[squall::test]
+fn bytes_are_read_behind_those_that_are_there() {
+    for (name, a, b) in yield_!(one_way()) {
+        let data = numbers(MIB);
+        let sent = send_all(a, data.clone());
+        let mut read = yield_!(b.read_bytes(10)).unwrap();
+        let mut most = 0;
+        loop {
+            let count = yield_!(poll_fn(|cx| b.poll_read_behind(cx, &mut read, 1000))).unwrap();
+            most = most.max(count);
+            if count == 0 {
+                break;
+            }
+        }
+        assert_eq!(read.len(), data.len(), "{name}");
+        assert!(read == data, "{name}");
+        assert!(most >= 1000, "{name}: {most}");
+        yield_!(sent).unwrap();
+
+        let mut nothing = Vec::new();
+        yield_!(poll_fn(|cx| b.poll_read_behind(cx, &mut nothing, 1000))).unwrap();
+        b.close();
+        let late = yield_!(poll_fn(|cx| b.poll_read_behind(cx, &mut nothing, 1000)));
+        assert_closed(late, name);
+        assert_eq!(nothing, b"", "{name}");
+    }
+}
+
+#[squall::test]
+fn reading_behind_takes_no_room_while_nothing_has_come() {
+    let (_peer, stream) = IoStream::pair();
+    let mut read = Vec::new();
+    let waits = yield_!(settled(poll_fn(|cx| {
+        stream.poll_read_behind(cx, &mut read, 1000)
+    })));
+    assert!(waits.is_none());
+    assert_eq!(read.capacity(), 0);
+}
+
 #[squall::test]
 fn t13_data_is_the_caller_s_again_when_a_write_is_over() {
     for (name, a, b) in yield_!(one_way()) {

@@ -9,7 +9,6 @@ use squall::net::IoStream;
 
 use super::error::{FetchError, Kind, Source, Stage};
 use super::progress::{At, Progress};
-use crate::conn::poll_fill;
 use crate::http::{Limits, ParseError, ResponseHead, parse_response};
 
 /// A stream, and what was read of it and not understood yet.
@@ -141,7 +140,7 @@ impl Wire {
         cx: &mut Context<'_>,
         progress: &Progress,
     ) -> Poll<squall::Result<usize>> {
-        let read = ready!(poll_fill(&self.stream, cx, &mut self.input, CHUNK))?;
+        let read = ready!(self.stream.poll_read_behind(cx, &mut self.input, CHUNK))?;
         if read > 0 {
             progress.moved();
         }

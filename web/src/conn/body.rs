@@ -20,9 +20,10 @@ use crate::http::{Allowance, BodyDecoder, BodyFraming, CONTINUE, ChunkError, Lim
 /// Buffers that grew beyond this are given back between requests.
 const KEEP: usize = 64 * 1024;
 
-/// How much is read at a time, at first and once that was not enough.
+/// How much is read at a time: at first, and the most, which it comes to by doubling whenever that was
+/// not enough.
 const READ: usize = 16 * 1024;
-const READ_MORE: usize = 64 * 1024;
+const READ_MOST: usize = 512 * 1024;
 
 /// Why a body could not be read.
 #[derive(Clone, Debug)]
@@ -79,6 +80,8 @@ pub(super) struct BodyReader {
     time_left: Duration,
     allowance: Allowance,
     reads: u32,
+    /// How much is read at a time.
+    room: usize,
     /// True while the client waits to be told that it may send.
     pub(super) wants_continue: bool,
     /// Why reading has failed.
@@ -92,14 +95,12 @@ impl BodyReader {
         if self.reads.is_multiple_of(BATCH) {
             squall::moment().await;
         }
-        let size = if self.reads > 1 { READ_MORE } else { READ };
-        if self.came.len() < size {
-            self.came.resize(size, 0);
-        }
+        self.came.clear();
         let began = squall::turn_time();
         let mut waits = false;
         let read = poll_fn(|cx| {
-            if let Poll::Ready(read) = stream.poll_read(cx, &mut self.came) {
+            let read = stream.poll_read_behind(cx, &mut self.came, self.room);
+            if let Poll::Ready(read) = read {
                 return Poll::Ready(Some(read));
             }
             let timer = (self.timer).get_or_insert_with(|| squall::sleep_until(began));
@@ -123,6 +124,9 @@ impl BodyReader {
             Some(Ok(count)) => {
                 self.allowance.earn(count);
                 self.rest = 0..count;
+                if count >= self.room {
+                    self.room = (2 * self.room).min(READ_MOST);
+                }
                 Ok(true)
             }
         }
@@ -131,6 +135,9 @@ impl BodyReader {
     /// Decodes what came. True once the body is complete.
     fn decode(&mut self, out: &mut Vec<u8>) -> Result<bool, BodyError> {
         let Some(inflate) = &mut self.inflate else {
+            if let Some(finished) = self.pass_on(out) {
+                return Ok(finished);
+            }
             let (used, finished) = self.decoder.decode(&self.came[self.rest.clone()], out)?;
             self.rest.start += used;
             return Ok(finished);
@@ -143,6 +150,18 @@ impl BodyReader {
             inflate.feed(&raw, finished);
         }
         inflate.read(out)
+    }
+
+    /// Gives what came on as it is, if that is body and nothing else, and worth its room.
+    fn pass_on(&mut self, out: &mut Vec<u8>) -> Option<bool> {
+        let is_whole = self.rest == (0..self.came.len()) && !self.rest.is_empty();
+        if !is_whole || !out.is_empty() || self.came.len() < self.came.capacity() / 2 {
+            return None;
+        }
+        let finished = self.decoder.pass(self.came.len())?;
+        std::mem::swap(&mut self.came, out);
+        self.rest = 0..0;
+        Some(finished)
     }
 
     /// True if bytes have to come before there is more to decode.
@@ -192,6 +211,7 @@ impl Exchange {
             time_left: plan.timeout.unwrap_or(limits.body_timeout),
             allowance: Allowance::new(limits.body_stall, limits.min_body_rate),
             reads: 0,
+            room: READ,
             failed: None,
         }));
         Ok(())
@@ -310,8 +330,8 @@ impl Exchange {
 
     /// Returns the next piece of a body that is [streamed](BodyPlan::stream); none at its end.
     ///
-    /// Nothing is read before this is called, and no more than a piece at a time: a client that sends
-    /// faster than the handler reads has to wait. One that asked to be told is sent `100 Continue` by
+    /// Nothing is read before this is called, and no more than a piece at a time, of half a MiB at
+    /// most: a client that sends faster than the handler reads has to wait. One that asked to be told is sent `100 Continue` by
     /// the first call. What is left unread when the handler returns is dropped, or the connection
     /// closed if it is much. Of a body that was read whole this gives all in one piece.
     ///

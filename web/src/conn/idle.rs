@@ -21,6 +21,7 @@ impl Shared {
         let look = move || {
             if let Some(shared) = Weak::upgrade(&shared) {
                 shared.idle_timer.set(None);
+                shared.trim_pool();
                 shared.close_idle();
             }
         };

@@ -19,7 +19,6 @@ mod exchange;
 mod extra;
 mod extract;
 mod failure;
-mod fill;
 mod form;
 mod guest;
 mod idle;
@@ -51,7 +50,6 @@ pub use wire::ClientGone;
 
 pub(crate) use clock::{after, wall_clock};
 pub(crate) use failure::log_error;
-pub(crate) use fill::poll_fill;
 pub(crate) use guest::{Leaves, Place, Stay};
 #[cfg(feature = "http2")]
 pub(crate) use shared::Conn;

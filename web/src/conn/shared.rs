@@ -19,8 +19,8 @@ use super::trusted::TrustedProxies;
 use super::worker::{Worker, worker};
 use crate::http::Limits;
 
-/// Workers that are kept for the next connections.
-const POOL: usize = 256;
+/// How many workers are kept for the next connections when there are none.
+const KEPT: usize = 64;
 
 /// What a server was told to do.
 #[derive(Debug, Default)]
@@ -42,7 +42,10 @@ pub(crate) struct Settings {
 pub(crate) struct Shared {
     pub(crate) handler: Rc<dyn Handle>,
     pub(crate) settings: Rc<Settings>,
+    /// Workers without work.
     pool: RefCell<Vec<Box<dyn Worker>>>,
+    /// How many of them have had none since the last [`trim_pool`](Shared::trim_pool).
+    spare: Cell<usize>,
     open: RefCell<Slab<Rc<Conn>>>,
     /// What `Conn::idle_since` counts from.
     began: Instant,
@@ -172,6 +175,7 @@ impl Shared {
             handler,
             settings: Rc::new(settings),
             pool: RefCell::default(),
+            spare: Cell::new(0),
             open: RefCell::default(),
             began: turn_time(),
             idle_timer: Cell::default(),
@@ -262,6 +266,9 @@ impl Shared {
         if open.is_empty() {
             *open = Slab::new();
             self.unwatch_idle();
+            self.spare
+                .set(self.pool.borrow().len().saturating_sub(KEPT));
+            self.trim_pool();
         }
         drop(open);
         // Outside of the borrow, as its task may be dropped with it.
@@ -323,15 +330,25 @@ impl Shared {
     }
 
     pub(super) fn take_worker(&self) -> Box<dyn Worker> {
-        let pooled = self.pool.borrow_mut().pop();
+        let mut pool = self.pool.borrow_mut();
+        let pooled = pool.pop();
+        self.spare.set(self.spare.get().min(pool.len()));
+        drop(pool);
         pooled.unwrap_or_else(|| worker(&self.settings))
     }
 
     pub(super) fn give_back(&self, worker: Box<dyn Worker>) {
+        self.pool.borrow_mut().push(worker);
+    }
+
+    /// Drops the workers that have had nothing to do since the last time: a crowd is over.
+    pub(super) fn trim_pool(&self) {
         let mut pool = self.pool.borrow_mut();
-        if pool.len() < POOL {
-            pool.push(worker);
-        }
+        // The last one is taken first, so those in front are the ones.
+        pool.drain(..self.spare.get());
+        let kept = pool.len();
+        pool.shrink_to(2 * kept);
+        self.spare.set(kept);
     }
 }
 

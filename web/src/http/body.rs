@@ -79,6 +79,16 @@ impl BodyDecoder {
         Ok((taken, self.is_finished()))
     }
 
+    /// Takes `len` bytes of input that are all body, as they are. Returns whether it is finished then;
+    /// none if they are not all body, or something is to be taken out.
+    pub(crate) fn pass(&mut self, len: usize) -> Option<bool> {
+        let Kind::Length { remaining } = &mut self.kind else {
+            return None;
+        };
+        *remaining = remaining.checked_sub(len as u64)?;
+        Some(*remaining == 0)
+    }
+
     /// Returns true if the body is complete.
     ///
     /// A body that runs until the connection closes never is; there ask

@@ -16,7 +16,6 @@ use squall::yield_;
 use super::flow::{Cut, as_fields, first, no_limits, send};
 use super::head::{self, encode_response};
 use super::io::Io;
-use crate::conn::poll_fill;
 use crate::http::{
     BodyDecoder, BodyFraming, Limits, Parse, RequestHead, encode_chunk, encode_last_chunk,
     may_have_body, parse_request,
@@ -260,7 +259,7 @@ fn reset(error: h2::Error) -> Cut {
 
 /// Reads once; an error at the end, for whoever asked has left then.
 async fn fill(far: &IoStream, input: &mut Vec<u8>) -> Result<(), Cut> {
-    match poll_fn(|cx| poll_fill(far, cx, input, READ)).await {
+    match poll_fn(|cx| far.poll_read_behind(cx, input, READ)).await {
         Ok(1..) => Ok(()),
         Ok(0) | Err(_) => Err(Cut::Message),
     }

@@ -13,7 +13,6 @@ use squall::yield_;
 use super::flow::{Cut, as_fields, first, no_limits, send};
 use super::head;
 use super::server::Living;
-use crate::conn::poll_fill;
 use crate::http::{
     BodyDecoder, BodyFraming, Limits, ResponseHead, encode_chunk, encode_last_chunk, parse_response,
 };
@@ -176,7 +175,8 @@ async fn fill(
             return Poll::Ready(Err(Cut::Peer));
         }
         // What has failed gives no more either.
-        poll_fill(near, cx, input, READ).map(|read| Ok(read.unwrap_or(0)))
+        near.poll_read_behind(cx, input, READ)
+            .map(|read| Ok(read.unwrap_or(0)))
     })
     .await
 }

@@ -26,7 +26,7 @@ use super::error::WebSocketError;
 use super::flush;
 use super::masks::Masks;
 use super::options::{Overflow, WebSocketOptions};
-use super::outbox::{BATCH, Class, Outbox, Payload};
+use super::outbox::{BATCH, Class, Outbox, Payload, SMALL};
 use super::prepared::Prepared;
 use crate::conn::{Leaves, Place, after};
 
@@ -386,9 +386,14 @@ impl Channel {
                 if outbox.is_empty() {
                     break;
                 }
-                let mut slices = [IoSlice::new(&[]); 2 * BATCH];
-                let count = outbox.fill(most, &mut slices);
-                ready!(self.stream.poll_write_vectored(cx, &slices[..count]))?
+                match outbox.copy(most, &mut [0; SMALL]) {
+                    Some(bytes) => ready!(self.stream.poll_write(cx, bytes))?,
+                    None => {
+                        let mut slices = [IoSlice::new(&[]); 2 * BATCH];
+                        let count = outbox.fill(most, &mut slices);
+                        ready!(self.stream.poll_write_vectored(cx, &slices[..count]))?
+                    }
+                }
             };
             self.outbox.borrow_mut().advance(written);
             self.has_written.set(true);
@@ -399,6 +404,13 @@ impl Channel {
             self.wake_reader();
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Notes the end of a flush.
+    pub(super) fn note_written(&self, written: squall::Result<()>) {
+        if let Err(error) = written {
+            self.fail(error.to_string());
+        }
     }
 
     // Waking.

@@ -28,7 +28,6 @@ use super::masks::Masks;
 use super::options::WebSocketOptions;
 use super::reader::Reader;
 use super::socket::WebSocket;
-use crate::conn::poll_fill;
 use crate::http::grammar::list;
 use crate::http::{BodyFraming, Limits, ResponseHead, encode_request_head, parse_response};
 
@@ -217,7 +216,7 @@ async fn read_head(stream: &IoStream, input: &mut Vec<u8>) -> Result<ResponseHea
                 return Err(WebSocketError::handshake(message));
             }
         }
-        match poll_fn(|cx| poll_fill(stream, cx, input, READ)).await {
+        match poll_fn(|cx| stream.poll_read_behind(cx, input, READ)).await {
             Ok(0) => {
                 let message = "the server closed the connection in the handshake";
                 return Err(WebSocketError::handshake(message));

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use squall::{IoLoop, Sleep, yield_};
 
@@ -43,8 +43,14 @@ pub(super) fn soon(channel: &Rc<Channel>) {
 
 /// Writes now; what is not taken is written by a coroutine.
 pub(super) fn now(channel: &Rc<Channel>) {
-    if channel.has_output() && !channel.is_flushing.replace(true) {
-        drop(write(Flushing(channel.clone())));
+    if !channel.has_output() || channel.is_flushing.replace(true) {
+        return;
+    }
+    let flushing = Flushing(channel.clone());
+    // Nearly always all is taken, and nobody has to wait.
+    match channel.poll_flush(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(written) => channel.note_written(written),
+        Poll::Pending => drop(write(flushing)),
     }
 }
 
@@ -116,8 +122,7 @@ fn write(flushing: Flushing) {
         Pin::new(timer).poll(cx).map(|()| None)
     }));
     match written {
-        Some(Ok(())) => {}
-        Some(Err(error)) => channel.fail(error.to_string()),
+        Some(written) => channel.note_written(written),
         None => {
             let limit = channel.send_timeout();
             channel.fail(format!("the peer has read nothing for {limit:?}"));

@@ -1,7 +1,7 @@
 //! What waits to be sent.
 //!
-//! Each frame keeps its payload as it was given, so that nothing is copied to be sent, and a message to
-//! thousands is there once.
+//! Each frame keeps its payload as it was given, so that nothing large is copied to be sent, and a
+//! message to thousands is there once.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -11,6 +11,10 @@ use super::codec::{FrameHeader, MAX_HEADER};
 
 /// How many frames go in one write.
 pub(super) const BATCH: usize = 32;
+
+/// How many bytes are copied into one piece, rather than written from where they lie: the system has
+/// more work with several pieces than we with so few bytes.
+pub(super) const SMALL: usize = 1024;
 
 /// What a frame carries.
 #[derive(Debug)]
@@ -145,19 +149,41 @@ impl Outbox {
 
     /// What is next to be sent, of `most` frames; gives how many slices.
     pub(super) fn fill<'a>(&'a self, most: usize, slices: &mut [IoSlice<'a>; 2 * BATCH]) -> usize {
-        let (mut count, mut skip) = (0, self.sent);
-        for queued in self.queue.iter().take(most.min(BATCH)) {
-            let head = &queued.head[..usize::from(queued.head_len)];
-            for part in [head, queued.payload.bytes()] {
-                let skipped = skip.min(part.len());
-                skip -= skipped;
-                if skipped < part.len() {
-                    slices[count] = IoSlice::new(&part[skipped..]);
-                    count += 1;
-                }
-            }
+        let mut count = 0;
+        for (slice, part) in slices.iter_mut().zip(self.parts(most)) {
+            *slice = IoSlice::new(part);
+            count += 1;
         }
         count
+    }
+
+    /// Copies what is next to be sent, of `most` frames, if all that waits is small.
+    pub(super) fn copy<'a>(&self, most: usize, to: &'a mut [u8; SMALL]) -> Option<&'a [u8]> {
+        if self.bytes > SMALL {
+            return None;
+        }
+        let mut len = 0;
+        for part in self.parts(most) {
+            to[len..len + part.len()].copy_from_slice(part);
+            len += part.len();
+        }
+        Some(&to[..len])
+    }
+
+    /// What of the first `most` frames is not sent; none of it is empty.
+    fn parts(&self, most: usize) -> impl Iterator<Item = &[u8]> {
+        let frames = self.queue.iter().take(most.min(BATCH));
+        let parts = frames.flat_map(|queued| {
+            let head = &queued.head[..usize::from(queued.head_len)];
+            [head, queued.payload.bytes()]
+        });
+        parts
+            .scan(self.sent, |skip, part| {
+                let skipped = part.len().min(*skip);
+                *skip -= skipped;
+                Some(&part[skipped..])
+            })
+            .filter(|part| !part.is_empty())
     }
 
     /// Notes that so many bytes are sent.
@@ -213,6 +239,7 @@ mod tests {
                 .iter()
                 .flat_map(|slice| slice.to_vec())
                 .collect();
+            assert_eq!(outbox.copy(BATCH, &mut [0; SMALL]), Some(&*all));
             let now = &all[..all.len().min(most)];
             sent.extend(now);
             let len = now.len();
@@ -243,6 +270,23 @@ mod tests {
         }
         let want: Vec<u8> = (0..100).flat_map(|n| [0x82, 1, n]).collect();
         assert_eq!(drain(&mut outbox, 1000), want);
+    }
+
+    #[test]
+    fn what_is_not_small_is_not_copied() {
+        let mut outbox = Outbox::default();
+        push(&mut outbox, &[7; SMALL - 4], Class::Message);
+        assert_eq!(
+            outbox.copy(BATCH, &mut [0; SMALL]).map(<[u8]>::len),
+            Some(SMALL)
+        );
+        push(&mut outbox, b"", Class::Ping);
+        assert_eq!(outbox.copy(BATCH, &mut [0; SMALL]), None);
+        outbox.advance(2);
+        assert_eq!(
+            outbox.copy(1, &mut [0; SMALL]).map(<[u8]>::len),
+            Some(SMALL - 2)
+        );
     }
 
     #[test]
