@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use squall::yield_;
 use squall_web::{
-    Application, BodyPlan, CookieSecret, Exchange, HttpServer, RequestHandler, Result, StatusCode,
-    Xsrf, request_handler,
+    Application, BodyPlan, CookieSecret, Exchange, HttpServer, RequestHandler, Result, StaticFiles,
+    StatusCode, Xsrf, request_handler,
 };
 
 use crate::support::Trace;
@@ -230,6 +230,40 @@ fn nested_applications_are_routes_under_a_prefix_that_fall_through() {
             "{target}"
         );
     }
+}
+
+#[squall::test]
+fn files_of_a_nested_application_are_found_under_its_prefix() {
+    let dir = std::env::temp_dir().join(format!("squall-nested-{}", std::process::id()));
+    std::fs::create_dir_all(dir.join("sub")).unwrap();
+    std::fs::write(dir.join("sub/a b.txt"), "found").unwrap();
+    std::fs::write(dir.join("i.txt"), "top").unwrap();
+    let with_files = || Application::new().files("/static/", StaticFiles::new(&dir));
+    let app = with_files()
+        .nest("/in/{who}", with_files())
+        .host("h", with_files());
+    let address = serve(app);
+    for (host, target, want) in [
+        ("a", "/static/sub/a%20b.txt", "found"),
+        ("a", "/in/me/static/sub/a%20b.txt", "found"),
+        ("a", "/in/me%2Fyou/static/i.txt", "top"),
+        ("h", "/static/i.txt", "top"),
+    ] {
+        let answer = yield_!(ask(address, ask_for(host, target, "")));
+        assert_eq!(body(&answer), want, "{host}{target}");
+    }
+    for target in [
+        "/in/me/static/..%2Fi.txt",
+        "/in/static/i.txt",
+        "/in/me/static/none",
+    ] {
+        assert_ne!(
+            status(&yield_!(ask(address, get(target)))),
+            "200",
+            "{target}"
+        );
+    }
+    std::fs::remove_dir_all(&dir).unwrap();
 }
 
 #[squall::test]

@@ -183,10 +183,9 @@ impl Application {
             prefix.ends_with('/'),
             "the prefix {prefix:?} of files needs a slash at its end"
         );
-        let len = prefix.len();
         let serve = async move |ex: &mut Exchange| {
             // As it was sent: the files' own rules say what may be decoded.
-            let path = ex.request().path().get(len..).unwrap_or("").to_owned();
+            let path = ex.last_path_argument().unwrap_or("").to_owned();
             files.serve(ex, &path).await
         };
         self.get(&format!("{prefix}{{path...}}"), serve)
@@ -241,7 +240,7 @@ impl Application {
 
     /// Redirects a path's `GET` (and `HEAD`) requests for good (301): Tornado's `RedirectHandler`.
     /// Arguments of the pattern may stand in the target, whose path they are encoded for; a query
-    /// goes along.
+    /// goes along. The target stays as it is when the application is put into another.
     ///
     /// # Examples
     ///

@@ -74,7 +74,7 @@ async fn execute<H: RequestHandler>(
     ex: &mut Exchange,
 ) -> crate::Result<()> {
     let result = run(&mut handler, verb, ex).await;
-    conclude(handler, ex, result).await
+    conclude(&mut handler, ex, result).await
 }
 
 /// The same, up to the time when its client leaves.
@@ -84,12 +84,12 @@ async fn execute_while_connected<H: RequestHandler>(
     ex: &mut Exchange,
 ) -> crate::Result<()> {
     let result = run_while_connected(&mut handler, verb, ex).await;
-    conclude(handler, ex, result).await
+    conclude(&mut handler, ex, result).await
 }
 
 /// Answers an error, ends the answer, and tells the handler.
 async fn conclude<H: RequestHandler>(
-    mut handler: H,
+    handler: &mut H,
     ex: &mut Exchange,
     mut result: crate::Result<()>,
 ) -> crate::Result<()> {
