@@ -12,7 +12,13 @@ type Id = (char, u32);
 const COUNTS: [(char, u32); 4] = [('H', 272), ('S', 32), ('U', 22), ('X', 52)];
 
 /// Where tests stand. Of a source with code only what follows its `#[cfg(test)]` counts.
-const PLACES: [&str; 4] = ["tests/it/client", "tests/it/web", "tests/data", "web/src"];
+const PLACES: [&str; 5] = [
+    "tests/it/client",
+    "tests/it/https",
+    "tests/it/web",
+    "tests/data",
+    "web/src",
+];
 
 const LIST: &str = "tests/data/numbers.txt";
 

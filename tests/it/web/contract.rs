@@ -302,3 +302,59 @@ fn slashes_are_put_right_with_the_query() {
         );
     }
 }
+
+// X12. tornado: InvalidOutputContentLengthTest
+#[squall::test]
+fn a_length_that_is_no_number_is_an_error_before_anything_is_sent() {
+    let app = Application::new().get("/", |ex: &mut Exchange| {
+        let length = ex.argument("length")?;
+        ex.write("body");
+        ex.set_header("content-length", length)
+    });
+    let address = serve(app);
+    for (length, code) in [
+        ("4", "200"),
+        ("foo", "500"),
+        ("%2B10", "500"),
+        ("1_0", "500"),
+        ("", "500"),
+    ] {
+        let answer = yield_!(ask(address, get(&format!("/?length={length}"))));
+        assert_eq!(status(&answer), code, "{length}");
+    }
+}
+
+// X7. tornado: test_cancel_during_download, test_pipelined_cancel
+#[test]
+fn a_client_that_leaves_amid_answers_is_no_failure_of_the_server() {
+    #[squall::coroutine]
+    fn large(ex: &mut Exchange) -> Result<()> {
+        for _ in 0..32 {
+            ex.write(vec![b'x'; 16 * 1024]);
+            yield_!(ex.flush())?;
+        }
+        Ok(())
+    }
+    let (after, log) = capture_logs(|| {
+        run(|| async {
+            let address = serve(Application::new().get("/", hello).get("/large", large));
+            for (wire, seen) in [
+                ("GET /large HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), "xxx"),
+                ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2), "hello"),
+            ] {
+                let stream = connect(address).await;
+                stream.write(wire.as_bytes()).await.unwrap();
+                stream.read_until(seen.as_bytes(), 1 << 20).await.unwrap();
+                stream.close();
+                sleep(Duration::from_secs(5)).await;
+            }
+            ask(address, get("/")).await
+        })
+    });
+    assert_eq!(status(&after), "200");
+    let errors: Vec<&String> = log
+        .iter()
+        .filter(|line| line.starts_with("ERROR"))
+        .collect();
+    assert!(errors.is_empty(), "{errors:?}");
+}
