@@ -1,5 +1,5 @@
 //! Holds the tests to the numbered cases of Tornado's HTTP behaviour, `data/http_cases.txt` (H) and
-//! `data/numbers.txt` (U, S), as `assertions.rs` does to its assertions.
+//! `data/numbers.txt` (U, S, X), as `assertions.rs` does to its assertions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,10 +9,16 @@ use std::path::{Path, PathBuf};
 type Id = (char, u32);
 
 /// How many of the letters' cases there are.
-const COUNTS: [(char, u32); 3] = [('H', 272), ('S', 32), ('U', 22)];
+const COUNTS: [(char, u32); 4] = [('H', 272), ('S', 32), ('U', 22), ('X', 52)];
 
 /// Where tests stand. Of a source with code only what follows its `#[cfg(test)]` counts.
-const PLACES: [&str; 4] = ["tests/it/client", "tests/it/web", "tests/data", "web/src"];
+const PLACES: [&str; 5] = [
+    "tests/it/client",
+    "tests/it/https",
+    "tests/it/web",
+    "tests/data",
+    "web/src",
+];
 
 const LIST: &str = "tests/data/numbers.txt";
 

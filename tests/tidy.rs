@@ -164,7 +164,7 @@ const WEB: Layers = Layers {
         &["error"],
         &["conn", "http2"],
         &["server", "client"],
-        &["files", "websocket"],
+        &["files", "uploads", "websocket"],
         &["app"],
     ],
     names: &[("request_handler", "app")],

@@ -240,7 +240,7 @@ fn receiver(sig: &Signature, errors: &mut Errors) {
 }
 
 fn exchange(sig: &Signature, role: Role, errors: &mut Errors) {
-    let mutable = role != Role::OnFinish;
+    let mutable = !role.is_news();
     if let Some(it) = late_exchange(sig) {
         return errors.at(it, exchange_first(&sig.ident, role));
     }
@@ -277,8 +277,10 @@ fn arguments(sig: &Signature, role: Role, errors: &mut Errors) {
     let rest = typed(sig).skip(1);
     match role {
         Role::Http(_) => rest.for_each(|it| path_argument(it, errors)),
-        Role::Prepare | Role::OnFinish => surplus(rest, &sig.ident, role, errors),
-        Role::WriteError => {
+        Role::Prepare | Role::OnConnectionClose | Role::OnFinish => {
+            surplus(rest, &sig.ident, role, errors);
+        }
+        Role::WriteError | Role::DataReceived => {
             if typed(sig).count() < 2 {
                 errors.at(&sig.ident, no_error(&sig.ident, role));
             }
@@ -527,13 +529,18 @@ pub(crate) fn unknown_method(name: &Ident, me: &Type) -> String {
     )
 }
 
-pub(crate) const ON_FINISH_COROUTINE: &str = "remove `#[coroutine]`: `on_finish` runs when the \
-    request is over, and nobody waits for it; call an owned coroutine from it";
+pub(crate) fn news_coroutine(name: &Ident) -> String {
+    format!(
+        "remove `#[coroutine]`: `{name}` runs when the request is over, \
+        and nobody waits for it; call an owned coroutine from it"
+    )
+}
 
 const RECEIVER: &str = "a handler serves one request and may change meanwhile: write `&mut self`";
 
 fn exchange_type(role: Role) -> &'static str {
     match role {
+        Role::OnConnectionClose => "nobody is there to be answered: write `&Exchange`",
         Role::OnFinish => "the answer has been sent, and can only be looked at: write `&Exchange`",
         _ => "the answer is written through the exchange: write `&mut Exchange`",
     }
@@ -553,7 +560,11 @@ fn exchange_first(name: &Ident, role: Role) -> String {
 
 fn no_error(name: &Ident, role: Role) -> String {
     let shape = role.shape();
-    format!("`{name}` needs the error that it writes: write `fn {name}{shape}`")
+    let what = match role {
+        Role::DataReceived => "the bytes that came",
+        _ => "the error that it writes",
+    };
+    format!("`{name}` needs {what}: write `fn {name}{shape}`")
 }
 
 fn hook_shape(name: &Ident, role: Role) -> String {

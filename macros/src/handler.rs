@@ -25,12 +25,14 @@ pub(crate) enum Role {
     /// Answers an HTTP method; holds the variant of `Verb`.
     Http(&'static str),
     Prepare,
+    DataReceived,
     WriteError,
+    OnConnectionClose,
     OnFinish,
 }
 
 impl Role {
-    pub(crate) const NAMES: [&str; 10] = [
+    pub(crate) const NAMES: [&str; 12] = [
         "get",
         "head",
         "post",
@@ -39,7 +41,9 @@ impl Role {
         "delete",
         "options",
         "prepare",
+        "data_received",
         "write_error",
+        "on_connection_close",
         "on_finish",
     ];
 
@@ -53,7 +57,9 @@ impl Role {
             "delete" => Role::Http("Delete"),
             "options" => Role::Http("Options"),
             "prepare" => Role::Prepare,
+            "data_received" => Role::DataReceived,
             "write_error" => Role::WriteError,
+            "on_connection_close" => Role::OnConnectionClose,
             "on_finish" => Role::OnFinish,
             _ => return None,
         })
@@ -64,9 +70,17 @@ impl Role {
         match self {
             Role::Http(_) => "(&mut self, ex: &mut Exchange, …) -> Result<()>",
             Role::Prepare => "(&mut self, ex: &mut Exchange) -> Result<()>",
+            Role::DataReceived => "(&mut self, ex: &mut Exchange, chunk: &[u8]) -> Result<()>",
             Role::WriteError => "(&mut self, ex: &mut Exchange, error: &Error) -> Result<()>",
-            Role::OnFinish => "(&mut self, ex: &Exchange)",
+            Role::OnConnectionClose | Role::OnFinish => "(&mut self, ex: &Exchange)",
         }
+    }
+}
+
+impl Role {
+    /// True for what is told that something is over: it waits for nothing, and answers nothing.
+    pub(crate) fn is_news(self) -> bool {
+        matches!(self, Role::OnConnectionClose | Role::OnFinish)
     }
 }
 
@@ -152,12 +166,12 @@ fn method(role: Role, mut function: Function, errors: &mut Errors) -> Method {
     let attrs = function.take_attributes("coroutine");
     let coroutine = attrs.split_first().map(|(attr, surplus)| {
         check::once(surplus, errors);
-        if role == Role::OnFinish {
-            errors.at(attr, check::ON_FINISH_COROUTINE);
+        if role.is_news() {
+            errors.at(attr, check::news_coroutine(&function.sig.ident));
         }
         Args::of_attribute(attr, errors)
     });
-    if role == Role::OnFinish {
+    if role.is_news() {
         // It stays in a trait's `impl`, where nothing may be `pub`.
         function.vis = Visibility::Inherited;
     }
@@ -169,7 +183,7 @@ fn method(role: Role, mut function: Function, errors: &mut Errors) -> Method {
     }
 }
 
-/// The methods under their own names; `on_finish` goes into the trait.
+/// The methods under their own names; `on_finish` and its like go into the trait.
 fn inherent_impl(
     item: &ItemImpl,
     methods: &[Method],
@@ -179,7 +193,7 @@ fn inherent_impl(
     let me = &item.self_ty;
     let attrs = item.attrs.iter().filter(|a| !a.path().is_ident("doc"));
     let (impl_generics, _, where_clause) = item.generics.split_for_impl();
-    let inherent = methods.iter().filter(|m| m.role != Role::OnFinish);
+    let inherent = methods.iter().filter(|m| !m.role.is_news());
     let functions: Vec<_> = inherent.map(|m| m.inherent(me, web, errors)).collect();
     quote! {
         #(#attrs)*
@@ -298,11 +312,20 @@ impl Method {
     //     fn call_prepare<'x>(&'x mut self, ex: &'x mut Exchange)
     //         -> impl Future<Output = Result<()>> + 'x { async move { … } }
     fn hook(&self, web: &Path) -> TokenStream {
-        let cfgs = self.cfgs();
+        let cfgs: Vec<_> = self.cfgs().collect();
         let (name, parameter, arguments) = match self.role {
             Role::Http(_) => return TokenStream::new(),
             Role::OnFinish => return self.function.to_token_stream(),
+            Role::OnConnectionClose => {
+                let function = &self.function;
+                return quote!(#(#cfgs)* const HEARS_OF_CLOSE: bool = true; #function);
+            }
             Role::Prepare => ("call_prepare", None, vec![]),
+            Role::DataReceived => {
+                let chunk = Ident::new("chunk", Span::mixed_site());
+                let parameter = quote!(#chunk: &'squall_x [u8],);
+                ("call_data_received", Some(parameter), vec![chunk])
+            }
             Role::WriteError => {
                 let error = Ident::new("error", Span::mixed_site());
                 let parameter = quote!(#error: &'squall_x #web::Error,);
@@ -312,8 +335,12 @@ impl Method {
         let name = format_ident!("{name}");
         let call = self.call(&arguments, web);
         let future = future(web);
+        let cfg = quote!(#(#cfgs)*);
+        let streams = (self.role == Role::DataReceived)
+            .then(|| quote!(#cfg const STREAMS_BODY: bool = true;));
         quote! {
-            #(#cfgs)*
+            #streams
+            #cfg
             fn #name<'squall_x>(
                 &'squall_x mut self,
                 ex: &'squall_x mut #web::Exchange,
@@ -464,6 +491,35 @@ mod tests {
             quote!({ async move { ::squall_web::private::result(self.write_error(ex, error)) } } fn on_finish),
         );
         assert_eq!(output.matches("on_finish").count(), 1);
+    }
+
+    #[test]
+    fn what_a_handler_hears_of_is_said_by_constants() {
+        let output = expand(quote! {
+            impl RequestHandler for Page {
+                fn post(&mut self, ex: &mut Exchange) -> Result<()> { Ok(()) }
+                #[coroutine]
+                fn data_received(&mut self, ex: &mut Exchange, piece: &[u8]) -> Result<()> { Ok(()) }
+                fn on_connection_close(&mut self, ex: &Exchange) {}
+            }
+        });
+        check(
+            &output,
+            quote!(const STREAMS_BODY: bool = true; fn call_data_received),
+        );
+        check(
+            &output,
+            quote!({
+                async move { ::squall_web::private::result(self.data_received(ex, chunk).await) }
+            }),
+        );
+        check(
+            &output,
+            quote!(
+                const HEARS_OF_CLOSE: bool = true;
+                fn on_connection_close(&mut self, ex: &Exchange) {}
+            ),
+        );
     }
 
     #[test]

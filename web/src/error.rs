@@ -40,6 +40,16 @@ struct Inner {
     message: Cow<'static, str>,
     source: Option<Box<dyn std::error::Error>>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    kind: Kind,
+}
+
+#[derive(Default)]
+enum Kind {
+    #[default]
+    Failure,
+    /// No failure at all: the answer is to be sent as it is.
+    Finish,
+    MissingArgument(Box<str>),
 }
 
 impl Error {
@@ -51,6 +61,7 @@ impl Error {
             message: message.into(),
             source: None,
             headers: Vec::new(),
+            kind: Kind::Failure,
         }))
     }
 
@@ -59,12 +70,56 @@ impl Error {
         Error::new(status, "")
     }
 
-    /// The argument `name` is needed and was not sent: Tornado's `MissingArgumentError`.
+    /// The argument `name` is needed and was not sent: Tornado's `MissingArgumentError`. 400, and the
+    /// client is told which.
     pub fn missing_argument(name: &str) -> Error {
-        Error::new(
-            StatusCode::BAD_REQUEST,
-            format!("missing argument {name:?}"),
-        )
+        let mut error = Error::status_only(StatusCode::BAD_REQUEST);
+        error.0.reason = Some(format!("Missing argument {name}").into());
+        error.0.kind = Kind::MissingArgument(name.into());
+        error
+    }
+
+    /// Returns the name of the argument that was not sent, if that is the error.
+    pub fn missing_argument_name(&self) -> Option<&str> {
+        match &self.0.kind {
+            Kind::MissingArgument(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Ends the answer with what was set and written so far, from wherever it is returned: Tornado's
+    /// `Finish`. It is no failure, and neither logged nor shown.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use squall_web::{Error, Exchange, Result, StatusCode};
+    ///
+    /// fn check_token(ex: &mut Exchange) -> Result<()> {
+    ///     if ex.request().header_str("authorization") != Some("Bearer 42") {
+    ///         ex.set_status(StatusCode::UNAUTHORIZED);
+    ///         ex.set_header("www-authenticate", "Bearer")?;
+    ///         ex.write("who are you?");
+    ///         return Err(Error::finish());
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// fn secret(ex: &mut Exchange) -> Result<()> {
+    ///     check_token(ex)?;
+    ///     ex.write("the secret");
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn finish() -> Error {
+        let mut error = Error::new(StatusCode::OK, "the answer is to be sent as it is");
+        error.0.kind = Kind::Finish;
+        error
+    }
+
+    /// True if it is that of [`finish`](Error::finish).
+    pub fn is_finish(&self) -> bool {
+        matches!(self.0.kind, Kind::Finish)
     }
 
     /// Gives the client another text than the status's own.
@@ -103,9 +158,16 @@ impl Error {
         }
     }
 
+    /// Returns the text for the log; empty if there is none.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// True if there is more to say than the status.
     pub(crate) fn has_details(&self) -> bool {
-        !self.0.message.is_empty() || self.0.source.is_some()
+        !self.0.message.is_empty()
+            || self.0.source.is_some()
+            || matches!(self.0.kind, Kind::MissingArgument(_))
     }
 
     /// True if it is the news that the client has gone, or has stopped reading.

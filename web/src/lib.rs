@@ -20,6 +20,7 @@
 //! |---|---|
 //! | answer requests by functions or types | [`Application`], [`RequestHandler`], [`Exchange`] |
 //! | serve files | [`StaticFiles`] |
+//! | take files | [`Exchange::files`]; [`Uploads`] for large ones |
 //! | serve | [`HttpServer`], [`http::Limits`] |
 //! | answer without routes | [`Handle`] |
 //! | ask others | [`client`] |
@@ -41,6 +42,7 @@ mod http2;
 #[doc(hidden)]
 pub mod private;
 mod server;
+mod uploads;
 pub mod websocket;
 
 pub use self::http::{Compression, Cookie, CookieSecret, SameSite};
@@ -55,6 +57,7 @@ pub use error::{Error, Result};
 pub use files::StaticFiles;
 pub use server::{Drained, HttpServer, HttpThreads, Listening, Serving, Unfinished};
 pub use squall_macros::request_handler;
+pub use uploads::{UploadedFile, UploadedForm, Uploads};
 
 /// The README's programs, compiled and, if they end, run.
 #[cfg(doctest)]

@@ -133,6 +133,7 @@ fn send(stream: Rc<IoStream>, text: String) -> squall::Result<()> {
     yield_!(stream.write(text.as_bytes()))
 }
 
+// X2. tornado: SSLTestMixin test_non_ssl_request, test_error_logging
 #[test]
 fn plain_http_is_closed_and_logged() {
     let authority = Authority::new("test authority");

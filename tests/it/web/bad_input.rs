@@ -98,6 +98,7 @@ fn a_body_over_the_limit_is_answered_413_and_closed() {
     assert_eq!(status(&yield_!(ask(address, wire))), "200");
 }
 
+// X14. tornado: BodyLimitsTest test_timeout
 #[squall::test]
 fn a_client_that_takes_too_long_is_cut_off() {
     let limits = Limits {

@@ -160,6 +160,7 @@ fn an_answer_has_to_be_taken_at_a_least_rate() {
     }
 }
 
+// X15. tornado: IdleTimeoutTest test_idle_after_use
 #[squall::test]
 fn a_connection_that_idles_is_closed_in_the_end_and_not_before() {
     let server = listen(Limits::default());

@@ -31,6 +31,21 @@ mod parsing;
 /// Handlers: their errors, arguments, routes and hooks.
 mod framework;
 
+/// Routes: names, hosts, applications in applications, redirects, defaults.
+mod routing;
+
+/// What handlers say: errors and their pages, tags, JSON, who asks.
+mod answers;
+
+/// What Tornado's own tests of its framework ask for.
+mod contract;
+
+/// Hooks of handlers: bodies piece by piece, and clients that leave.
+mod hooks;
+
+/// Forms with files that go to disk.
+mod uploads;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

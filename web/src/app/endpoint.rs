@@ -1,12 +1,15 @@
 //! What a route leads to: a handler type or a function, behind one face.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 use http::StatusCode;
 
 use super::handler::RequestHandler;
-use crate::conn::{Call, Exchange, HandlerResult, Verb, log_error};
+use crate::conn::{BodyPlan, Call, Exchange, HandlerResult, Verb, log_error};
 use crate::error::Error;
 
 /// Answers the requests of one route.
@@ -19,6 +22,11 @@ pub(super) trait Endpoint {
 
     /// True if it has a method, or answers it by another.
     fn answers(&self, verb: Verb) -> bool;
+
+    /// How bodies are taken, if the route does not say.
+    fn body_plan(&self) -> BodyPlan {
+        BodyPlan::whole()
+    }
 }
 
 /// Makes a handler for each request.
@@ -35,6 +43,9 @@ impl<F> Factory<F> {
 impl<H: RequestHandler, F: Fn() -> H + 'static> Endpoint for Factory<F> {
     fn serve<'a>(&'a self, verb: Verb, ex: &'a mut Exchange) -> Call<'a> {
         match pick(verb, H::METHODS) {
+            Some(verb) if H::HEARS_OF_CLOSE => {
+                Call::coroutine(execute_while_connected((self.make)(), verb, ex))
+            }
             Some(verb) => Call::coroutine(execute((self.make)(), verb, ex)),
             None => method_not_allowed(ex, H::METHODS),
         }
@@ -47,6 +58,13 @@ impl<H: RequestHandler, F: Fn() -> H + 'static> Endpoint for Factory<F> {
     fn answers(&self, verb: Verb) -> bool {
         pick(verb, H::METHODS).is_some()
     }
+
+    fn body_plan(&self) -> BodyPlan {
+        match H::STREAMS_BODY {
+            true => BodyPlan::stream(),
+            false => BodyPlan::whole(),
+        }
+    }
 }
 
 /// The life of a request in a handler.
@@ -55,9 +73,28 @@ async fn execute<H: RequestHandler>(
     verb: Verb,
     ex: &mut Exchange,
 ) -> crate::Result<()> {
-    let mut result = handler.call_prepare(ex).await;
-    if result.is_ok() && !ex.is_finished() {
-        result = handler.call(verb, ex).await;
+    let result = run(&mut handler, verb, ex).await;
+    conclude(&mut handler, ex, result).await
+}
+
+/// The same, up to the time when its client leaves.
+async fn execute_while_connected<H: RequestHandler>(
+    mut handler: H,
+    verb: Verb,
+    ex: &mut Exchange,
+) -> crate::Result<()> {
+    let result = run_while_connected(&mut handler, verb, ex).await;
+    conclude(&mut handler, ex, result).await
+}
+
+/// Answers an error, ends the answer, and tells the handler.
+async fn conclude<H: RequestHandler>(
+    handler: &mut H,
+    ex: &mut Exchange,
+    mut result: crate::Result<()>,
+) -> crate::Result<()> {
+    if result.as_ref().is_err_and(Error::is_finish) {
+        result = Ok(());
     }
     if let Err(error) = &result
         && !ex.headers_sent()
@@ -80,6 +117,59 @@ async fn execute<H: RequestHandler>(
     }
     handler.on_finish(ex);
     result
+}
+
+/// The part of that which answers.
+async fn run<H: RequestHandler>(
+    handler: &mut H,
+    verb: Verb,
+    ex: &mut Exchange,
+) -> crate::Result<()> {
+    handler.call_prepare(ex).await?;
+    if H::STREAMS_BODY {
+        while !ex.is_finished()
+            && let Some(chunk) = ex.body_chunk().await?
+        {
+            handler.call_data_received(ex, &chunk).await?;
+        }
+    }
+    match ex.is_finished() {
+        true => Ok(()),
+        false => handler.call(verb, ex).await,
+    }
+}
+
+/// Ends it where it stands if the client leaves.
+async fn run_while_connected<H: RequestHandler>(
+    handler: &mut H,
+    verb: Verb,
+    ex: &mut Exchange,
+) -> crate::Result<()> {
+    let mut gone = ex.client_gone();
+    let ended = {
+        let mut running = pin!(run(handler, verb, ex));
+        poll_fn(|cx| match running.as_mut().poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => Pin::new(&mut gone).poll(cx).map(|()| None),
+        })
+        .await
+    };
+    // While the body was read that is how it is noticed.
+    let left = match &ended {
+        None => true,
+        Some(Err(error)) => error.is_client_gone(),
+        Some(Ok(())) => false,
+    };
+    if left {
+        handler.on_connection_close(ex);
+    }
+    ended.unwrap_or_else(|| Err(client_left()))
+}
+
+/// nginx's status for what nobody waits for any more; it is for the log alone.
+fn client_left() -> Error {
+    let status = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
+    Error::new(status, "the client has left")
 }
 
 /// The one of `methods` that answers `verb`: `HEAD` is answered by `GET`.
@@ -157,6 +247,30 @@ struct Erased<F, M> {
 impl<F: HandlerFunction<M>, M> ErasedFunction for Erased<F, M> {
     fn call<'a>(&'a self, ex: &'a mut Exchange) -> Call<'a> {
         self.function.call(ex)
+    }
+}
+
+/// A function for all methods.
+pub(super) struct AnyMethod(Box<dyn ErasedFunction>);
+
+impl AnyMethod {
+    pub(super) fn new<M: 'static>(function: impl HandlerFunction<M>) -> AnyMethod {
+        let form = PhantomData;
+        AnyMethod(Box::new(Erased { function, form }))
+    }
+}
+
+impl Endpoint for AnyMethod {
+    fn serve<'a>(&'a self, _: Verb, ex: &'a mut Exchange) -> Call<'a> {
+        self.0.call(ex)
+    }
+
+    fn methods(&self) -> Vec<Verb> {
+        Verb::ALL.to_vec()
+    }
+
+    fn answers(&self, _: Verb) -> bool {
+        true
     }
 }
 

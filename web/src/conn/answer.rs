@@ -5,6 +5,8 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::clock::with_date;
 use super::exchange::{Exchange, Phase};
+use super::failure::log_panic;
+use super::server::call;
 use super::values::{IntoName, IntoValue};
 use crate::error::{Error, Result};
 use crate::http::{ResponseBody, Version, encode_chunk, encode_last_chunk, encode_response_head};
@@ -250,25 +252,44 @@ impl Exchange {
         self.phase != Phase::Open
     }
 
-    /// Answers 302 with a `Location`, and ends the answer.
+    /// Answers 302 with a `Location`, and ends the answer. What the answer has set besides, such as
+    /// cookies, goes along.
     ///
     /// # Errors
     ///
-    /// If the URL has control characters.
+    /// If the URL has control characters, or the head is sent.
     pub fn redirect(&mut self, url: &str) -> Result<()> {
         self.redirect_with(StatusCode::FOUND, url)
+    }
+
+    /// As [`redirect`](Exchange::redirect), for good: 301. Tornado's `redirect(url, permanent=True)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`redirect`](Exchange::redirect).
+    pub fn redirect_permanent(&mut self, url: &str) -> Result<()> {
+        self.redirect_with(StatusCode::MOVED_PERMANENTLY, url)
     }
 
     /// Answers with a redirecting status and a `Location`, and ends the answer.
     ///
     /// # Errors
     ///
-    /// If the URL has control characters, or the head is sent.
+    /// As [`redirect`](Exchange::redirect); if the status is none of 300 to 399.
     pub fn redirect_with(&mut self, status: StatusCode, url: &str) -> Result<()> {
         if self.headers_sent() {
             return Err(mistake(
                 "cannot redirect after the headers were sent".into(),
             ));
+        }
+        if !status.is_redirection() {
+            return Err(mistake(format!("{status} does not redirect")));
+        }
+        // A tab as well: browsers drop it, and may find another host in what is left.
+        if url.contains(char::is_control) {
+            return Err(mistake(format!(
+                "the URL {url:?} has control characters: encode them"
+            )));
         }
         self.set_header(LOCATION, url)?;
         self.status = status;
@@ -287,14 +308,40 @@ impl Exchange {
         }
     }
 
-    /// Answers with an error's status and a page that says no more than its reason.
+    /// Answers with an error's status and its page: what the application's
+    /// [`write_error`](crate::Application::write_error) writes, or what went wrong if it is to
+    /// [show](crate::Application::debug) that, or else no more than the error's reason.
     pub fn write_error_page(&mut self, error: &Error) {
         self.clear();
         self.begin_error(error);
+        if self.write_own_page(error) {
+            return;
+        }
+        if self.is_debug() {
+            return self.write_debug_page(error);
+        }
         let (code, reason) = (error.status().as_u16(), escape_html(error.reason()));
         self.write(format!(
             "<html><title>{code}: {reason}</title><body>{code}: {reason}</body></html>"
         ));
+    }
+
+    /// Has the application write the page, if it does. False if not, or if that panics.
+    fn write_own_page(&mut self, error: &Error) -> bool {
+        let page = self.site.as_ref().and_then(|site| site.error_page.clone());
+        let Some(page) = page.filter(|_| !self.extra().writes_page) else {
+            return false;
+        };
+        self.extra().writes_page = true;
+        let written = call(|| (page.0)(self, error));
+        self.extra().writes_page = false;
+        let Err(panic) = written else {
+            return true;
+        };
+        log_panic(self, &panic);
+        self.clear();
+        self.begin_error(error);
+        self.headers_sent()
     }
 
     /// Sets what an error says of its answer's head.
@@ -314,6 +361,9 @@ impl Exchange {
 
     /// Encodes an answer that is there whole.
     fn encode_whole(&mut self) {
+        if (self.site.as_ref()).is_some_and(|site| site.etags == Some(true)) {
+            self.tag_whole();
+        }
         self.compress_whole();
         let framing = match (self.bodiless_framing(), *self.head.method() == Method::HEAD) {
             (Some(framing), _) => framing,
@@ -366,6 +416,15 @@ impl Exchange {
     }
 
     fn encode_head(&mut self, framing: ResponseBody) {
+        if let Some(site) = &self.site
+            && !site.headers.is_empty()
+        {
+            for (name, value) in &site.headers {
+                if !self.headers.iter().any(|(own, _)| own == name) {
+                    self.headers.push((name.clone(), value.clone()));
+                }
+            }
+        }
         let has_type = self.headers.iter().any(|(name, _)| *name == CONTENT_TYPE);
         if !has_type && !self.written.is_empty() && self.describes_a_body(framing) {
             self.headers.push((CONTENT_TYPE, HTML));
@@ -504,8 +563,10 @@ fn mistake(message: String) -> Error {
     Error::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
-fn escape_html(text: &str) -> String {
+pub(super) fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
 }

@@ -165,6 +165,12 @@ impl Exchange {
         self.path_argument_at(index, name)
     }
 
+    /// What the route's last part matched, as it was sent.
+    pub(crate) fn last_path_argument(&self) -> Option<&str> {
+        let span = self.path_arguments.spans.last()?;
+        (self.request().path()).get(span.start as usize..span.end as usize)
+    }
+
     pub(crate) fn path_argument_at<T: FromStr>(&self, index: usize, name: &str) -> Result<T> {
         let span = self.path_arguments.spans.get(index);
         let span = span.ok_or_else(|| no_such_path_argument(name))?;

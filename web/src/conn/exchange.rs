@@ -22,6 +22,7 @@ use squall::net::IoStream;
 use super::arguments::{Arguments, PathArguments};
 use super::body::{self, BodyReader};
 use super::buffer::Buffer;
+use super::extra::Extra;
 use super::guest::Stay;
 use super::request::Request;
 use super::shared::Settings;
@@ -102,6 +103,8 @@ pub struct Exchange {
     pub(super) path_arguments: PathArguments,
     /// The route that was found when the body's plan was asked for.
     pub(crate) route: Option<usize>,
+    /// What few requests have.
+    pub(super) extra: Option<Box<Extra>>,
     /// What goes on with the connection when it is not HTTP's any more.
     pub(super) stay: Option<Box<Stay>>,
 }
@@ -151,6 +154,7 @@ impl Exchange {
             arguments: None,
             path_arguments: PathArguments::default(),
             route: None,
+            extra: None,
             stay: None,
         })
     }
@@ -266,6 +270,7 @@ impl Exchange {
         self.arguments = None;
         self.path_arguments.spans.clear();
         self.route = None;
+        self.extra = None;
     }
 
     /// Makes ready for another connection.

@@ -7,8 +7,9 @@ use crate::error::Error;
 
 /// Logs a handler's error with the way that it came: from 500 on as an error; below, if it has
 /// more to say than its status, as a warning. The target is `squall::web`.
-pub(crate) fn log_error(ex: &Exchange, error: &Error) {
+pub(crate) fn log_error(ex: &mut Exchange, error: &Error) {
     let way = squall::take_traceback();
+    ex.note_failure(None, way.as_deref());
     if error.is_client_gone() && ex.headers_sent() {
         let request = ex.request();
         let (method, target) = (request.method(), request.target());
@@ -23,7 +24,8 @@ pub(crate) fn log_error(ex: &Exchange, error: &Error) {
 }
 
 /// Logs a handler's panic with the way that it came.
-pub(super) fn log_panic(ex: &Exchange, panic: &Panicked) {
+pub(super) fn log_panic(ex: &mut Exchange, panic: &Panicked) {
+    ex.note_failure(Some(panic.message()), panic.traceback());
     log(ex, "panic", &panic.message(), panic.traceback());
 }
 

@@ -13,7 +13,11 @@ mod call;
 mod clock;
 mod compress;
 mod cookies;
+mod debug_page;
+mod etag;
 mod exchange;
+mod extra;
+mod extract;
 mod failure;
 mod form;
 mod guest;
@@ -24,8 +28,10 @@ mod request;
 mod server;
 mod shared;
 mod site;
+mod slash;
 mod trusted;
 mod upgrade;
+mod user;
 mod values;
 mod wire;
 mod worker;
@@ -48,7 +54,7 @@ pub(crate) use guest::{Leaves, Place, Stay};
 #[cfg(feature = "http2")]
 pub(crate) use shared::Conn;
 pub(crate) use shared::{Activity, Settings, Shared};
-pub(crate) use site::Site;
+pub(crate) use site::{ErrorPage, LogFunction, NamedUrls, Site, Who};
 
 /// Answers requests: what [`HttpServer`](crate::HttpServer) serves.
 ///

@@ -64,4 +64,12 @@ impl BodyPlan {
     pub fn no_timeout(self) -> BodyPlan {
         self.timeout(Duration::MAX)
     }
+
+    /// Streamed, if the other is.
+    pub(crate) fn streamed_if(self, other: BodyPlan) -> BodyPlan {
+        BodyPlan {
+            streamed: self.streamed || other.streamed,
+            ..self
+        }
+    }
 }

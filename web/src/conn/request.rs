@@ -51,6 +51,19 @@ impl<'a> Request<'a> {
         self.ex.head().host(self.ex.head_bytes())
     }
 
+    /// Returns the URL that was asked for, with scheme and host: Tornado's `full_url`. Where the client has
+    /// sent no host, it is the path with its query.
+    pub fn full_url(&self) -> String {
+        let target = match self.query() {
+            Some(query) => format!("{}?{query}", self.path()),
+            None => self.path().to_owned(),
+        };
+        match self.host() {
+            Some(host) => format!("{}://{host}{target}", self.scheme()),
+            None => target,
+        }
+    }
+
     /// Returns the first header of this name; names are compared without regard to case.
     pub fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.ex.head().header(self.ex.head_bytes(), name)

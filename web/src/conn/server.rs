@@ -204,14 +204,14 @@ fn body_plan(shared: &Shared, ex: &mut Exchange) -> Result<BodyPlan, BodyError> 
 }
 
 /// Tells the handler that the answer is complete; that it panics then is no reason not to send it.
-fn tell_finished(shared: &Shared, ex: &Exchange) {
+fn tell_finished(shared: &Shared, ex: &mut Exchange) {
     if let Err(panic) = call(|| shared.handler.finished(ex)) {
         log_panic(ex, &panic);
     }
 }
 
 /// Calls a hook. Its panic ends what it is asked for, and not the connection's coroutine.
-fn call<T>(hook: impl FnOnce() -> T) -> Result<T, Panicked> {
+pub(super) fn call<T>(hook: impl FnOnce() -> T) -> Result<T, Panicked> {
     let mut called = pin!(squall::catch_panic(async { hook() }));
     match called
         .as_mut()
@@ -347,6 +347,7 @@ async fn respond(conn: &Conn, shared: &Shared, ex: &mut Exchange) {
     };
     let failure = match failure {
         Ok(Ok(())) => None,
+        Ok(Err(error)) if error.is_finish() => None,
         Ok(Err(error)) => {
             log_error(ex, &error);
             Some(error)

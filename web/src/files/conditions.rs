@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::http::lists_tag;
+
 /// What a file is compared by.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Validators<'a> {
@@ -29,7 +31,7 @@ pub(super) fn judge<'a>(
     let if_match = header("if-match");
     let if_none_match = header("if-none-match");
     if !if_match.is_empty() {
-        if !lists(&if_match, file.etag, true) {
+        if !lists_tag(&if_match, file.etag, true) {
             return Verdict::Failed;
         }
     } else if let Some(date) = date(&header("if-unmodified-since"))
@@ -38,7 +40,7 @@ pub(super) fn judge<'a>(
         return Verdict::Failed;
     }
     if !if_none_match.is_empty() {
-        if lists(&if_none_match, file.etag, false) {
+        if lists_tag(&if_none_match, file.etag, false) {
             return Verdict::NotModified;
         }
     } else if let Some(date) = date(&header("if-modified-since"))
@@ -70,42 +72,6 @@ fn date(lines: &[&[u8]]) -> Option<SystemTime> {
         return None;
     };
     httpdate::parse_http_date(str::from_utf8(line).ok()?.trim()).ok()
-}
-
-/// True if the lists have the tag, or `*`. A weak tag is no strong one.
-fn lists(lines: &[&[u8]], etag: &str, strong: bool) -> bool {
-    lines.iter().any(|line| {
-        let line = line.trim_ascii();
-        line == b"*"
-            || Tags(line).any(|(is_weak, tag)| tag == etag.as_bytes() && !(strong && is_weak))
-    })
-}
-
-/// The tags of a list; it ends at what is none.
-struct Tags<'a>(&'a [u8]);
-
-impl<'a> Iterator for Tags<'a> {
-    type Item = (bool, &'a [u8]);
-
-    fn next(&mut self) -> Option<(bool, &'a [u8])> {
-        while let [b',' | b' ' | b'\t', rest @ ..] = self.0 {
-            self.0 = rest;
-        }
-        let (is_weak, tag) = match self.0 {
-            [b'W', b'/', tag @ ..] => (true, tag),
-            tag => (false, tag),
-        };
-        let [b'"', inside @ ..] = tag else {
-            self.0 = &[];
-            return None;
-        };
-        let Some(end) = inside.iter().position(|byte| *byte == b'"') else {
-            self.0 = &[];
-            return None;
-        };
-        self.0 = &inside[end + 1..];
-        Some((is_weak, &tag[..end + 2]))
-    }
 }
 
 #[cfg(test)]

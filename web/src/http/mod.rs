@@ -45,6 +45,7 @@ mod response;
 
 pub(crate) mod cookie;
 mod date;
+mod etag;
 mod form;
 mod multipart;
 mod signed;
@@ -60,6 +61,7 @@ pub(crate) use self::decode::{ContentDecoder, Decoded};
 pub use self::encode::{
     CONTINUE, EncodeError, ResponseBody, encode_request_head, encode_response_head,
 };
+pub(crate) use self::etag::lists_tag;
 pub use self::form::{FormError, MAX_FORM_FIELDS, decode_path_segment, parse_form, parse_query};
 pub use self::framing::BodyFraming;
 pub use self::head::{RequestHead, Version};
