@@ -73,8 +73,11 @@ async fn execute<H: RequestHandler>(
     verb: Verb,
     ex: &mut Exchange,
 ) -> crate::Result<()> {
-    let result = run(&mut handler, verb, ex).await;
-    conclude(&mut handler, ex, result).await
+    let mut result = run(&mut handler, verb, ex).await;
+    if let Err(error) = result {
+        result = Box::pin(answer_error(&mut handler, ex, error)).await;
+    }
+    conclude(handler, ex, result)
 }
 
 /// The same, up to the time when its client leaves.
@@ -83,35 +86,46 @@ async fn execute_while_connected<H: RequestHandler>(
     verb: Verb,
     ex: &mut Exchange,
 ) -> crate::Result<()> {
-    let result = run_while_connected(&mut handler, verb, ex).await;
-    conclude(&mut handler, ex, result).await
+    let mut result = run_while_connected(&mut handler, verb, ex).await;
+    if let Err(error) = result {
+        result = Box::pin(answer_error(&mut handler, ex, error)).await;
+    }
+    conclude(handler, ex, result)
 }
 
-/// Answers an error, ends the answer, and tells the handler.
-async fn conclude<H: RequestHandler>(
+/// Answers an error, if that is what it is and it can be. In a box, where it is called: few requests
+/// need it, and all would have room for it.
+async fn answer_error<H: RequestHandler>(
     handler: &mut H,
     ex: &mut Exchange,
-    mut result: crate::Result<()>,
+    error: Error,
 ) -> crate::Result<()> {
-    if result.as_ref().is_err_and(Error::is_finish) {
-        result = Ok(());
+    if error.is_finish() {
+        return Ok(());
     }
-    if let Err(error) = &result
-        && !ex.headers_sent()
-    {
-        ex.clear();
-        ex.begin_error(error);
-        log_error(ex, error);
-        result = match handler.call_write_error(ex, error).await {
-            Err(second) if ex.headers_sent() => Err(second),
-            Err(second) => {
-                log_error(ex, &second);
-                ex.write_error_page(error);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        };
+    if ex.headers_sent() {
+        return Err(error);
     }
+    ex.clear();
+    ex.begin_error(&error);
+    log_error(ex, &error);
+    match handler.call_write_error(ex, &error).await {
+        Err(second) if ex.headers_sent() => return Err(second),
+        Err(second) => {
+            log_error(ex, &second);
+            ex.write_error_page(&error);
+        }
+        Ok(()) => {}
+    }
+    Ok(())
+}
+
+/// Ends the answer, and tells the handler.
+fn conclude<H: RequestHandler>(
+    mut handler: H,
+    ex: &mut Exchange,
+    result: crate::Result<()>,
+) -> crate::Result<()> {
     if result.is_ok() {
         ex.finish();
     }
@@ -127,16 +141,23 @@ async fn run<H: RequestHandler>(
 ) -> crate::Result<()> {
     handler.call_prepare(ex).await?;
     if H::STREAMS_BODY {
-        while !ex.is_finished()
-            && let Some(chunk) = ex.body_chunk().await?
-        {
-            handler.call_data_received(ex, &chunk).await?;
-        }
+        // In a box, as that of an error.
+        Box::pin(stream_body(handler, ex)).await?;
     }
     match ex.is_finished() {
         true => Ok(()),
         false => handler.call(verb, ex).await,
     }
+}
+
+/// Gives a handler its request's body as it comes.
+async fn stream_body<H: RequestHandler>(handler: &mut H, ex: &mut Exchange) -> crate::Result<()> {
+    while !ex.is_finished()
+        && let Some(chunk) = ex.body_chunk().await?
+    {
+        handler.call_data_received(ex, &chunk).await?;
+    }
+    Ok(())
 }
 
 /// Ends it where it stands if the client leaves.
