@@ -10,10 +10,9 @@ use squall::{run_in_executor, sleep, yield_};
 use squall_web::http::Limits;
 use squall_web::{Application, Exchange, HttpServer, Listening, Result, TrustedProxies};
 
-use crate::client::run_real;
-use crate::client::servers::{folder, has};
 use crate::net::tls::Authority;
-use crate::support::{SECOND, capture_logs, run};
+use crate::programs::{Folder, has};
+use crate::support::{SECOND, capture_logs, run, run_real};
 
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -272,19 +271,17 @@ fn stream_that_is_there_already_is_served_over_tls() {
 
 #[test]
 fn curl_is_served_over_tls() {
-    if !has("curl", "--version") {
+    if !has("curl") {
         return;
     }
     let authority = Authority::new("test authority");
     let own = authority.issue(&["me"]);
-    let folder = folder("curl-tls");
-    for (name, text) in [
-        ("roots", &authority.pem),
+    let files = [
+        ("roots", &*authority.pem),
         ("cert", &own.certificate),
         ("key", &own.key),
-    ] {
-        std::fs::write(folder.join(name), text).unwrap();
-    }
+    ];
+    let folder = Folder::with("curl-tls", &files);
     run_real(|| async {
         let builder = TlsAcceptor::builder(authority.issue(&["localhost"]).identity());
         let asks = builder
@@ -318,5 +315,4 @@ fn curl_is_served_over_tls() {
         let none = curl(format!("{url}/")).await.unwrap();
         assert!(none.contains("certificate required"), "{none}");
     });
-    let _ = std::fs::remove_dir_all(&folder);
 }

@@ -12,6 +12,7 @@ use squall_web::{
 };
 
 use super::{ask, body, connect, get, header, hello, read_answer, slow, status};
+use crate::programs::Folder;
 use crate::support::capture_logs;
 
 fn listen(app: Application) -> Listening {
@@ -274,7 +275,8 @@ fn who(ex: &mut Exchange) {
 
 #[squall::test]
 fn a_unix_socket_has_no_address_and_may_be_trusted() {
-    let path = std::env::temp_dir().join(format!("squall-who-{}.sock", std::process::id()));
+    let folder = Folder::new("who");
+    let path = folder.join("socket");
     let told = "GET / HTTP/1.0\r\nX-Real-Ip: 4.4.4.4\r\nX-Scheme: https\r\n\r\n";
     for (proxies, want) in [
         (["127.0.0.1"], "None None http"),

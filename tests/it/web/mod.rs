@@ -20,7 +20,7 @@ mod bounds;
 mod load;
 
 /// Other people's clients.
-pub(crate) mod clients;
+mod clients;
 
 /// How answers and connections end: whole, cut, handed over, shut down.
 mod ends;

@@ -11,8 +11,8 @@ use squall_web::websocket::{
 use squall_web::{Application, Exchange, HttpServer, Result, StatusCode};
 
 use super::{echo_app, serve, text};
-use crate::client::run_real;
 use crate::net::tls::Authority;
+use crate::support::run_real;
 
 /// Reads a handshake, and answers it as it should be, with more headers.
 pub(super) async fn answer(stream: &IoStream, more: &str) -> squall::Result<String> {
