@@ -31,6 +31,9 @@ mod parsing;
 /// Handlers: their errors, arguments, routes and hooks.
 mod framework;
 
+/// Requests that another site has a browser send.
+mod xsrf;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
