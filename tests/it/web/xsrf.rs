@@ -231,8 +231,8 @@ fn route_that_streams_its_body_wants_the_header() {
     let (cookie, token) = yield_!(visit(address));
     let cookie = ("Cookie", &*cookie);
     let wire = request("POST", "/streamed", &[cookie, FORM], &field(&token));
-    let head = wire.strip_suffix(&field(&token)).expect("a body");
-    assert_eq!(status(&yield_!(ask(address, head.to_owned()))), "403");
+    let head = wire.replace(&field(&token), "");
+    assert_eq!(status(&yield_!(ask(address, head))), "403");
     let headers = [cookie, FORM, ("X-XSRFToken", &*token)];
     let wire = request("POST", "/streamed", &headers, "a=b");
     assert_eq!(status(&yield_!(ask(address, wire))), "200");
