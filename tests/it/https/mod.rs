@@ -7,11 +7,12 @@ use std::time::Duration;
 use squall::net::{IoStream, TcpClient, TlsAcceptor, TlsConnector};
 use squall::{run_in_executor, sleep, yield_};
 use squall_web::http::Limits;
-use squall_web::{Application, Exchange, HttpServer, Listening, Result, TrustedProxies};
+use squall_web::{Application, Exchange, HttpServer, Listening, TrustedProxies};
 
 use crate::net::tls::Authority;
 use crate::programs::{Folder, has};
 use crate::support::{SECOND, capture_logs, run, run_real};
+use crate::web::handlers::flood;
 
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -25,16 +26,6 @@ fn about(ex: &mut Exchange) {
         .and_then(|tls| tls.server_name().map(str::to_owned));
     let scheme = request.scheme();
     ex.write(format!("{scheme} {}", name.as_deref().unwrap_or("no name")));
-}
-
-/// Writes while what it wrote before is still on its way.
-#[squall::coroutine]
-fn flood(ex: &mut Exchange) -> Result<()> {
-    for n in 0..200_u32 {
-        ex.write(vec![n as u8; 30_000]);
-        yield_!(ex.flush())?;
-    }
-    Ok(())
 }
 
 fn echo(ex: &mut Exchange) {
@@ -259,6 +250,8 @@ fn stream_that_is_there_already_is_served_over_tls() {
     let (near, far) = IoStream::pair();
     let serving = server.serve_stream(far);
     let near = yield_!(near.start_tls(&authority.connector(), "a.example")).unwrap();
+    yield_!(near.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
+    yield_!(near.read_until(b"https a.example", 4096)).unwrap();
     assert!(!serving.done(), "as long as the connection is open");
     yield_!(near.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).unwrap();
     let answer = yield_!(near.read_until_close(1 << 16)).unwrap();

@@ -11,20 +11,10 @@ use squall::net::{ListenOptions, TcpServer};
 use squall::{IoLoop, sleep, yield_};
 use squall_web::{Application, BodyPlan, Exchange, HttpServer, HttpThreads, Result, StatusCode};
 
-use super::hello;
+use super::handlers::{cut, echo_pieces, hello};
 use crate::programs::{Folder, dom, has, python};
 
 // ---------------------------------------------------------------- the server
-
-/// Sends the body back as it comes.
-#[squall::coroutine]
-fn echo(ex: &mut Exchange) -> Result<()> {
-    while let Some(chunk) = yield_!(ex.body_chunk())? {
-        ex.write(chunk);
-        yield_!(ex.flush())?;
-    }
-    Ok(())
-}
 
 #[squall::coroutine]
 fn numbers(ex: &mut Exchange) -> Result<()> {
@@ -36,13 +26,6 @@ fn numbers(ex: &mut Exchange) -> Result<()> {
         }
     }
     ex.add_trailer("x-count", "100")
-}
-
-#[squall::coroutine]
-fn breaks_off(ex: &mut Exchange) -> Result<()> {
-    ex.write("half");
-    yield_!(ex.flush())?;
-    Err(squall_web::Error::status_only(StatusCode::BAD_GATEWAY))
 }
 
 /// The port of the client's end: tells connections apart.
@@ -81,11 +64,11 @@ fn start(path: &Path) -> HttpThreads {
             .get("/", hello)
             .get("/port", port)
             .get("/numbers", numbers)
-            .get("/cut", breaks_off)
+            .get("/cut", cut)
             .get("/away", |ex: &mut Exchange| ex.redirect("/numbers"))
             .get("/page", |ex: &mut Exchange| ex.write(PAGE))
-            .post("/echo", echo)
-            .put("/echo", echo)
+            .post("/echo", echo_pieces)
+            .put("/echo", echo_pieces)
             .body("/echo", BodyPlan::stream())
             .post("/whole", |ex: &mut Exchange| {
                 let length = ex.request().body().len();

@@ -11,7 +11,8 @@ use squall_web::{
     StatusCode, TrustedProxies,
 };
 
-use super::{ask, body, connect, get, header, hello, read_answer, slow, status};
+use super::handlers::{echo_pieces, hello, slow};
+use super::{ask, body, connect, get, header, read_answer, status};
 use crate::programs::Folder;
 use crate::support::capture_logs;
 
@@ -105,14 +106,6 @@ fn a_server_that_closes_of_itself_waits_for_its_client_to_go() {
 // An echo says its first words while most of the body is still to come.
 #[squall::test]
 fn a_stream_both_ways_keeps_the_connection() {
-    #[squall::coroutine]
-    fn echo(ex: &mut Exchange) -> Result<()> {
-        while let Some(chunk) = yield_!(ex.body_chunk())? {
-            ex.write(chunk);
-            yield_!(ex.flush())?;
-        }
-        Ok(())
-    }
     /// Reads a chunk; gives its size.
     async fn echoed(stream: &IoStream) -> usize {
         let size = stream.read_until(b"\r\n", 80).await.unwrap();
@@ -122,7 +115,7 @@ fn a_stream_both_ways_keeps_the_connection() {
         size
     }
     let app = Application::new()
-        .post("/", echo)
+        .post("/", echo_pieces)
         .body("/", BodyPlan::stream());
     let server = listen(app);
     let stream = yield_!(connect(server.local_addr()));

@@ -1,5 +1,8 @@
 //! The HTTP server and the framework, over real sockets, with bytes written by hand.
 
+/// Handlers that several areas are asked for.
+pub(crate) mod handlers;
+
 /// Requests and answers on the wire.
 mod messages;
 
@@ -46,11 +49,9 @@ use squall_web::{
 
 use crate::support::Trace;
 
-// ---------------------------------------------------------------- the application under test
+use handlers::{cut, hello, slow};
 
-pub(super) fn hello(ex: &mut Exchange) {
-    ex.write("hello");
-}
+// ---------------------------------------------------------------- the application under test
 
 #[squall::coroutine]
 fn echo(ex: &mut Exchange) -> Result<()> {
@@ -69,12 +70,6 @@ fn ticks(ex: &mut Exchange) -> Result<()> {
         yield_!(sleep(Duration::from_secs(1)));
     }
     Ok(())
-}
-
-#[squall::coroutine]
-pub(super) fn slow(ex: &mut Exchange) {
-    yield_!(sleep(Duration::from_secs(3600)));
-    ex.write("at last");
 }
 
 fn add(ex: &mut Exchange) -> Result<()> {
@@ -109,13 +104,6 @@ fn panics(_: &mut Exchange) {
 fn panics_later(_: &mut Exchange) {
     yield_!(());
     panic!("secret-detail");
-}
-
-#[squall::coroutine]
-fn cut(ex: &mut Exchange) -> Result<()> {
-    ex.write("half");
-    yield_!(ex.flush())?;
-    Err(Error::status_only(StatusCode::BAD_GATEWAY))
 }
 
 fn teapot(_: &mut Exchange) -> Result<()> {
