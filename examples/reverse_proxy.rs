@@ -14,14 +14,12 @@
 //! `X-Forwarded-For` are added. A server that cannot be reached, or makes no sense, is a 502; one that
 //! does nothing a 504. A client that goes takes its request along. Protocols are not switched.
 
-use std::cell::RefCell;
 use std::io;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::future::or;
-use squall::sync::Event;
+use squall::sync::{Put, Queue};
 use squall::{Deferred, yield_};
 use squall_web::client::{ClientConfig, FetchError, Request, ResponseStream};
 use squall_web::{
@@ -132,16 +130,13 @@ impl ReverseProxy {
         asked = asked.header("x-forwarded-for", way.join(", "));
         let via = all(ex, "via").into_iter().chain([VIA.to_owned()]);
         asked = asked.header("via", via.collect::<Vec<_>>().join(", "));
-        Ok(match &body.slot {
-            Some(slot) => {
-                let slot = slot.clone();
-                asked.body_producer_once(move |writer| async move {
-                    while let Some(piece) = slot.take().await {
-                        writer.write(&piece).await?;
-                    }
-                    Ok::<(), squall::Error>(())
-                })
-            }
+        Ok(match body.queue.clone() {
+            Some(queue) => asked.body_producer_once(move |writer| async move {
+                while let Some(piece) = queue.get().await {
+                    writer.write(&piece).await?;
+                }
+                Ok::<(), squall::Error>(())
+            }),
             None => asked,
         })
     }
@@ -201,10 +196,12 @@ impl Drop for Asked {
 
 /// The request's body on its way.
 struct Body {
-    /// Where it is handed over; none if there is no body, or it has been sent.
-    slot: Option<Rc<Slot>>,
+    /// Has room for one piece, or for the news that there are no more; none if there is no body, or
+    /// it has been sent.
+    queue: Option<Queue<Option<Vec<u8>>>>,
     /// A piece that found no room yet.
-    next: Option<Option<Vec<u8>>>,
+    next: Option<Put>,
+    is_read: bool,
 }
 
 impl Body {
@@ -213,59 +210,27 @@ impl Body {
         let length = request.header("content-length");
         let has_body = length.is_some() || request.header("transfer-encoding").is_some();
         Body {
-            slot: has_body.then(Rc::default),
+            queue: has_body.then(|| Queue::bounded(1)),
             next: None,
+            is_read: false,
         }
     }
 
     /// Hands all of it over. May be given up and called again: nothing is lost.
     async fn send(&mut self, ex: &mut Exchange) -> Result<()> {
-        while let Some(slot) = &self.slot {
-            if self.next.is_none() {
-                self.next = Some(ex.body_chunk().await?);
-            }
-            slot.room().await;
-            let is_last = self.next == Some(None);
-            slot.put(self.next.take());
-            if is_last {
-                self.slot = None;
+        while let Some(queue) = &self.queue {
+            if let Some(next) = &mut self.next {
+                next.await;
+                self.next = None;
+            } else if self.is_read {
+                self.queue = None;
+            } else {
+                let piece = ex.body_chunk().await?;
+                self.is_read = piece.is_none();
+                self.next = Some(queue.put(piece));
             }
         }
         Ok(())
-    }
-}
-
-/// Room for one piece of a body, between who reads it and who sends it.
-#[derive(Default)]
-struct Slot {
-    /// A piece, or the news that there are no more.
-    piece: RefCell<Option<Option<Vec<u8>>>>,
-    changed: Event,
-}
-
-impl Slot {
-    async fn room(&self) {
-        while self.piece.borrow().is_some() {
-            self.changed.clear();
-            self.changed.wait().await;
-        }
-    }
-
-    fn put(&self, piece: Option<Option<Vec<u8>>>) {
-        *self.piece.borrow_mut() = piece;
-        self.changed.set();
-    }
-
-    async fn take(&self) -> Option<Vec<u8>> {
-        loop {
-            let piece = self.piece.borrow_mut().take();
-            if let Some(piece) = piece {
-                self.changed.set();
-                return piece;
-            }
-            self.changed.clear();
-            self.changed.wait().await;
-        }
     }
 }
 

@@ -27,9 +27,15 @@ echo "--- spider, with few descriptors"
     timeout 60 "$bin/examples/spider"
 )
 
+# What runs, ended with this script however that ends.
 server=
 behind=
-trap '[ -z "$server" ] || kill "$server" 2>/dev/null || true' EXIT
+end() {
+    for process in "$server" "$behind"; do
+        [ -z "$process" ] || kill "$process" 2>/dev/null || true
+    done
+}
+trap end EXIT
 
 # probe NAME URL TEXT -- COMMAND: starts a server, asks it, and wants the text in its answer.
 probe() {
@@ -57,7 +63,8 @@ behind=$!
 probe reverse_proxy http://127.0.0.1:18237/hello "Hello, world" -- \
     "$bin/examples/reverse_proxy" 18237 http://127.0.0.1:18236
 kill "$behind"
-wait "$behind" || { echo "the probe did not end well" >&2; exit 1; }
+wait "$behind" || { behind=; echo "the probe did not end well" >&2; exit 1; }
+behind=
 probe showcase http://127.0.0.1:18232/ Squall -- "$bin/showcase" --port 18232
 probe websocket_chat http://127.0.0.1:18235/ "Squall chat" -- "$bin/examples/websocket_chat" 18235
 

@@ -287,7 +287,7 @@ fn runtime_points_one_way() {
 fn web_points_one_way() {
     check(
         WEB.violations(),
-        "in web an item may use what stands left of it in `http → conn → server, client → files, websocket → app`. \
+        "in web an item may use what stands left of it in `http → conn, http2 → server, client → files, websocket → app`. \
         Nothing lower knows that anything higher exists, so that each can be read and tested without \
         the rest.",
     );

@@ -17,5 +17,5 @@ binary=$(cargo test --test it --no-run --message-format=json 2>/dev/null |
 RUST_BACKTRACE=0 valgrind --quiet --error-exitcode=9 --leak-check=no --fair-sched=try \
     "$binary" --test-threads=1 --skip stack --skip descriptors \
     --skip web:: --skip https:: --skip http2:: --skip websocket:: --skip probe:: --skip client:: \
-    --skip net:: --skip process:: --skip allocations::
+    --skip net:: --skip process:: --skip allocations:: --skip showcase::
 echo "valgrind found no errors"

@@ -6,6 +6,9 @@
 /// What the areas share: traces, captured logs, counted allocations, a run on a virtual clock.
 mod support;
 
+/// Programs that tests start, and what those need.
+mod programs;
+
 /// Coroutines, and what they yield.
 mod g;
 
@@ -77,6 +80,9 @@ mod http2;
 
 /// The HTTP server and the framework, over real sockets with bytes written by hand.
 mod web;
+
+/// The showcase, started as a program, asked by curl and shown in a browser.
+mod showcase;
 
 /// `examples/probe`, started as a program and asked from outside.
 mod probe;

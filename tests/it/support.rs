@@ -55,6 +55,14 @@ pub(crate) fn run<F: IntoFuture>(f: impl FnOnce() -> F) -> F::Output {
     result
 }
 
+/// Runs a coroutine on a loop with a real clock, for servers on other threads.
+pub(crate) fn run_real<F: IntoFuture>(f: impl FnOnce() -> F) -> F::Output {
+    let io_loop = IoLoop::new().expect("the system has descriptors for a loop");
+    let result = io_loop.run_sync(f);
+    io_loop.close();
+    result
+}
+
 /// The names of the coroutines of this thread that are alive, sorted.
 pub(crate) fn live_names() -> Vec<&'static str> {
     let mut names: Vec<_> = (squall::live().iter().map(|c| c.coroutine().name)).collect();

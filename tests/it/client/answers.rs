@@ -10,7 +10,8 @@ use flate2::write::GzEncoder;
 use squall_web::Method;
 use squall_web::client::{AsyncHttpClient, ClientConfig, Request};
 
-use super::{read_head, run_real, text, write_all};
+use super::{read_head, text, write_all};
+use crate::support::run_real;
 
 struct Case {
     name: String,

@@ -5,8 +5,8 @@ use std::time::Duration;
 use squall::{IoLoop, sleep, yield_};
 use squall_web::client::{AsyncHttpClient, ClientConfig, Request, Stage};
 
-use super::{Server, ok, read_head, redirect, run_real, text, thread_server, write_all};
-use crate::support::SECOND;
+use super::{Server, ok, read_head, redirect, text, thread_server, write_all};
+use crate::support::{SECOND, run_real};
 
 /// A server that does some of its work, and then nothing, until the client leaves.
 fn stalling(parts: &'static [&'static str]) -> Server {

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use squall_web::client::{AsyncHttpClient, Request};
 
-use super::run_real;
-use super::servers::{folder, has, start};
+use crate::programs::{Folder, Program, has};
+use crate::support::run_real;
 
 /// Lets in who knows the password `Circle of Life`; the path says what is asked of him.
 const SERVER: &str = r#"
@@ -66,13 +66,12 @@ server.serve_forever()
 
 #[test]
 fn challenges_are_answered_as_python_reckons() {
-    if !has("python3", "--version") {
+    if !has("python3") {
         return;
     }
-    let (program, port) = start(
-        Command::new("python3").args(["-c", SERVER]),
-        folder("digest"),
-    );
+    let mut python = Command::new("python3");
+    let python = python.args(["-c", SERVER]);
+    let (program, port) = Program::that_tells_its_port(python, Folder::new("digest"));
     run_real(|| async {
         let client = AsyncHttpClient::new();
         let url = |path: &str| format!("http://127.0.0.1:{port}{path}");

@@ -10,6 +10,7 @@ use squall_web::client::{AsyncHttpClient, ClientConfig, Request, Stage};
 use squall_web::{Application, Exchange, HttpServer};
 
 use super::{Server, ok, text};
+use crate::programs::Folder;
 
 fn host(ex: &mut Exchange) {
     let host = ex.request().host().unwrap_or_default().to_owned();
@@ -18,7 +19,8 @@ fn host(ex: &mut Exchange) {
 
 #[squall::test]
 fn unix_socket_stands_for_any_host() {
-    let path = std::env::temp_dir().join(format!("squall-client-{}.sock", std::process::id()));
+    let folder = Folder::new("client");
+    let path = folder.join("socket");
     let server = HttpServer::new(Application::new().get("/", host));
     let listener = TcpServer::bind_unix(&path, &ListenOptions::default()).unwrap();
     let serving = listener.serve(move |stream, _| server.serve_stream(stream));

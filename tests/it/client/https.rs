@@ -13,6 +13,7 @@ use squall_web::{Application, Exchange, HttpServer, Result};
 
 use super::{Server, ok, redirect, text};
 use crate::net::tls::Authority;
+use crate::programs::Folder;
 use crate::support::SECOND;
 
 /// The port of a server of ours that says how it was reached.
@@ -96,25 +97,6 @@ fn bad_certificate_is_told_with_its_reason() {
     }
 }
 
-/// A folder with files, which go with it.
-pub(super) struct Files(pub(super) std::path::PathBuf);
-
-impl Files {
-    pub(super) fn new(name: &str, files: &[(&str, &str)]) -> Files {
-        let folder = super::servers::folder(name);
-        for (name, text) in files {
-            std::fs::write(folder.join(name), text).unwrap();
-        }
-        Files(folder)
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 #[squall::test]
 fn files_of_a_request_say_whom_to_believe_and_what_to_show() {
     let authority = Authority::new("test authority");
@@ -125,8 +107,8 @@ fn files_of_a_request_say_whom_to_believe_and_what_to_show() {
         ("me.key", &*own.key),
         ("empty.pem", ""),
     ];
-    let files = Files::new("client-cert", &files);
-    let at = |name: &str| files.0.join(name);
+    let files = Folder::with("client-cert", &files);
+    let at = |name: &str| files.join(name);
     let builder = TlsAcceptor::builder(server.identity());
     let acceptor = builder.require_client_certificate(authority.roots());
     let url = format!("https://a.example:{}/", serve(acceptor.build().unwrap()));

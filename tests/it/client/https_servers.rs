@@ -1,23 +1,22 @@
 //! Over TLS to openssl's server, nginx, Python's and node's.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use squall_web::client::{AsyncHttpClient, ClientConfig, Request, Stage};
 
-use super::https::Files;
-use super::servers::{Program, folder, free_port, has, start, wait_for};
-use super::{run_real, text};
+use super::text;
 use crate::net::tls::{Authority, Pair};
+use crate::programs::{Folder, Program, free_port, has, nginx};
+use crate::support::run_real;
 
 /// Files as the programs want them: the roots, and a certificate for `localhost`.
-fn files(name: &str, authority: &Authority, pair: &Pair) -> Files {
+fn files(name: &str, authority: &Authority, pair: &Pair) -> Folder {
     let files = [
         ("roots.pem", &*authority.pem),
         ("cert.pem", &*pair.certificate),
         ("key.pem", &*pair.key),
     ];
-    Files::new(name, &files)
+    Folder::with(name, &files)
 }
 
 fn trusting(authority: &Authority) -> AsyncHttpClient {
@@ -29,25 +28,21 @@ fn trusting(authority: &Authority) -> AsyncHttpClient {
 
 #[test]
 fn openssl_serves_us() {
-    if !has("openssl", "version") {
+    if !has("openssl") {
         return;
     }
     let authority = Authority::new("test authority");
-    let files = files("s-server", &authority, &authority.issue(&["localhost"]));
+    let pair = authority.issue(&["localhost"]);
     for version in ["-tls1_2", "-tls1_3"] {
         let port = free_port();
-        let process = Command::new("openssl")
+        let mut openssl = Command::new("openssl");
+        openssl
             .args(["s_server", "-www", "-naccept", "3", version, "-accept"])
             .arg(port.to_string())
-            .args(["-cert", "cert.pem", "-key", "key.pem"])
-            .current_dir(&files.0)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let program = Program::new(process, folder("s-server-none"));
-        // One of its three connections.
-        wait_for(port);
+            .args(["-cert", "cert.pem", "-key", "key.pem"]);
+        // To see that it listens takes one of its three connections.
+        let files = files("s-server", &authority, &pair);
+        let program = Program::start(&mut openssl, files, &[port]);
         run_real(|| async {
             let url = format!("https://localhost:{port}/");
             let request = Request::get(&url).allow_ipv6(false);
@@ -68,7 +63,7 @@ fn openssl_serves_us() {
 
 /// nginx with a server for each of: a good certificate, an expired one, one for another name, one that
 /// wants clients to show one.
-fn nginx(authority: &Authority, folder: &Path) -> (Program, [u16; 4]) {
+fn start_nginx(authority: &Authority, folder: Folder) -> (Program, [u16; 4]) {
     let ports = [(); 4].map(|()| free_port());
     let pairs = [
         authority.issue(&["localhost"]),
@@ -78,8 +73,8 @@ fn nginx(authority: &Authority, folder: &Path) -> (Program, [u16; 4]) {
     ];
     let mut servers = String::new();
     for (n, (port, pair)) in ports.iter().zip(&pairs).enumerate() {
-        std::fs::write(folder.join(format!("{n}.pem")), &pair.certificate).unwrap();
-        std::fs::write(folder.join(format!("{n}.key")), &pair.key).unwrap();
+        folder.write(&format!("{n}.pem"), &pair.certificate);
+        folder.write(&format!("{n}.key"), &pair.key);
         let clients = match n {
             3 => format!(
                 "ssl_verify_client on; ssl_client_certificate {}/roots.pem;",
@@ -95,39 +90,20 @@ fn nginx(authority: &Authority, folder: &Path) -> (Program, [u16; 4]) {
             folder.display()
         );
     }
-    let config = format!(
-        "daemon off; pid {0}/pid; error_log {0}/errors; worker_processes 1;
-         events {{ worker_connections 256; }}
-         http {{ access_log off; client_body_temp_path {0}/a; proxy_temp_path {0}/b;
-             fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d; scgi_temp_path {0}/e; {servers} }}",
-        folder.display()
-    );
-    std::fs::write(folder.join("nginx.conf"), config).unwrap();
-    std::fs::write(folder.join("large"), vec![b'x'; 5_000_000]).unwrap();
-    let process = Command::new("nginx")
-        .arg("-c")
-        .arg(folder.join("nginx.conf"))
-        .arg("-p")
-        .arg(folder)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let program = Program::new(process, folder.to_owned());
-    for port in ports {
-        wait_for(port);
-    }
+    folder.write("large", vec![b'x'; 5_000_000]);
+    let program = nginx(folder, &servers, &ports);
     (program, ports)
 }
 
 #[test]
 fn nginx_serves_us_over_tls() {
-    if !has("nginx", "-v") {
+    if !has("nginx") {
         return;
     }
     let authority = Authority::new("test authority");
     let own = authority.issue(&["me"]);
     let files = files("nginx-tls", &authority, &own);
-    let (program, [good, expired, wrong, asking]) = nginx(&authority, &files.0);
+    let (program, [good, expired, wrong, asking]) = start_nginx(&authority, files);
     run_real(|| async {
         let client = trusting(&authority);
         let get = |port| Request::get(format!("https://localhost:{port}/")).allow_ipv6(false);
@@ -151,7 +127,7 @@ fn nginx_serves_us_over_tls() {
         }
         // nginx tells those without a certificate by a page.
         assert_eq!(client.fetch(get(asking)).await.unwrap_err().code(), 400);
-        let at = |name: &str| files.0.join(name);
+        let at = |name: &str| program.folder.join(name);
         let shown = get(asking).ca_certs(at("roots.pem"));
         let shown = shown.client_cert(at("cert.pem"), at("key.pem"));
         let shown = client.fetch(shown).await.unwrap();
@@ -165,7 +141,7 @@ fn nginx_serves_us_over_tls() {
 
 #[test]
 fn python_serves_us_over_tls() {
-    if !has("python3", "--version") {
+    if !has("python3") {
         return;
     }
     let authority = Authority::new("test authority");
@@ -177,10 +153,9 @@ fn python_serves_us_over_tls() {
         server.socket = context.wrap_socket(server.socket, server_side=True)\n\
         print(server.server_address[1], flush=True)\n\
         server.serve_forever()\n";
-    let (program, port) = start(
-        Command::new("python3").args(["-c", script]),
-        files.0.clone(),
-    );
+    let mut python = Command::new("python3");
+    let python = python.args(["-c", script]);
+    let (program, port) = Program::that_tells_its_port(python, files);
     run_real(|| async {
         let client = trusting(&authority);
         let get =
@@ -207,12 +182,13 @@ process.on('SIGTERM', () => process.exit());
 
 #[test]
 fn node_serves_us_over_tls() {
-    if !has("node", "--version") {
+    if !has("node") {
         return;
     }
     let authority = Authority::new("test authority");
     let files = files("node-tls", &authority, &authority.issue(&["localhost"]));
-    let (program, port) = start(Command::new("node").args(["-e", NODE]), files.0.clone());
+    let mut node = Command::new("node");
+    let (program, port) = Program::that_tells_its_port(node.args(["-e", NODE]), files);
     run_real(|| async {
         let client = trusting(&authority);
         let url = format!("https://localhost:{port}/");

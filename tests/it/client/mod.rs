@@ -22,7 +22,7 @@ mod pool;
 mod proxies;
 
 /// nginx, Python's server and node's, and ours.
-pub(crate) mod servers;
+mod servers;
 
 /// Over TLS: certificates, good and bad, and how connections are told apart.
 mod https;
@@ -42,14 +42,14 @@ mod elsewhere;
 /// The client that blocks.
 mod blocking;
 
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::thread;
 
 use squall::net::{IoStream, TcpServer};
-use squall::{IoLoop, yield_};
+use squall::yield_;
 use squall_web::client::FetchError;
 
 use crate::support::Trace;
@@ -196,14 +196,6 @@ pub(super) fn read_head(stream: &mut TcpStream) -> std::io::Result<String> {
 pub(super) fn write_all(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
     stream.write_all(bytes)?;
     stream.flush()
-}
-
-/// Runs a coroutine on a loop with a real clock, for servers on other threads.
-pub(crate) fn run_real<F: IntoFuture>(f: impl FnOnce() -> F) -> F::Output {
-    let io_loop = IoLoop::new().expect("the system has descriptors for a loop");
-    let result = io_loop.run_sync(f);
-    io_loop.close();
-    result
 }
 
 /// An error's text after the host.

@@ -7,8 +7,8 @@ use squall::{IoLoop, sleep, yield_};
 use squall_web::client::{AsyncHttpClient, ClientConfig, Request, Stage};
 use squall_web::{Application, Exchange, HttpServer, Result};
 
-use super::{Server, ok, run_real, text};
-use crate::support::{SECOND, live_names};
+use super::{Server, ok, text};
+use crate::support::{SECOND, live_names, run_real};
 
 /// Requests that are under way now, the most of them, and connections.
 type Counts = Rc<Cell<(usize, usize, usize)>>;

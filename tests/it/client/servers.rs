@@ -3,118 +3,43 @@
 //! Each is looked for on the machine; without it its part is skipped, and says so. In CI (`CI` set)
 //! nothing is skipped.
 
-use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use squall_web::client::{
     AsyncHttpClient, BodyWriter, ClientConfig, Multipart, Proxies, Proxy, Request,
 };
 use squall_web::{Application, Exchange, HttpServer, Result};
 
-use super::run_real;
+use crate::programs::{Folder, Program, free_port, has, nginx};
+use crate::support::run_real;
 
-/// True if the program is there; says that the test is skipped if not, and fails in CI.
-pub(crate) fn has(program: &str, asks_version_by: &str) -> bool {
-    let found = Command::new(program).arg(asks_version_by).output().is_ok();
-    if !found {
-        let note = format!("skipped: {program} is not installed (tests/install.sh installs it)");
-        assert!(std::env::var_os("CI").is_none(), "{note}");
-        eprintln!("{note}");
-    }
-    found
-}
-
-/// A program that serves, and a folder for it; both go with this.
-pub(crate) struct Program {
-    process: Child,
-    pub(crate) folder: PathBuf,
-}
-
-impl Program {
-    pub(crate) fn new(process: Child, folder: PathBuf) -> Program {
-        Program { process, folder }
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        // A signal that lets nginx end its workers; the others take it as well.
-        let pid = self.process.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-pub(crate) fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("squall-{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-pub(crate) fn wait_for(port: u16) {
-    let begun = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "the server does not listen"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn nginx() -> Option<(Program, u16)> {
-    if !has("nginx", "-v") {
+fn start_nginx() -> Option<(Program, u16)> {
+    if !has("nginx") {
         return None;
     }
-    let (folder, port) = (folder("nginx"), free_port());
-    std::fs::write(folder.join("plain.txt"), "plain ".repeat(10_000)).unwrap();
-    std::fs::create_dir_all(folder.join("sub")).unwrap();
-    let config = format!(
-        "daemon off; pid {0}/pid; error_log {0}/errors; worker_processes 1;
-         events {{ worker_connections 256; }}
-         http {{
-             access_log off; client_body_temp_path {0}/a; proxy_temp_path {0}/b;
-             fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d; scgi_temp_path {0}/e;
-             types {{ text/plain txt; }}
-             gzip on; gzip_types text/plain; gzip_min_length 1;
-             server {{
-                 listen 127.0.0.1:{port}; root {0}; keepalive_requests 5;
-                 client_max_body_size 1000;
-                 location /moved {{ return 302 /plain.txt; }}
-                 location /secret {{ auth_basic s; auth_basic_user_file {0}/users; alias {0}/plain.txt; }}
-                 location /small {{ return 200 'small'; }}
-                 location /accepts {{ proxy_pass http://127.0.0.1:{port}/small; }}
-             }}
+    let (folder, port) = (Folder::new("nginx"), free_port());
+    folder.write("plain.txt", "plain ".repeat(10_000));
+    folder.write("users", "user:{PLAIN}pass\n");
+    std::fs::create_dir(folder.join("sub")).unwrap();
+    let http = format!(
+        "types {{ text/plain txt; }}
+         gzip on; gzip_types text/plain; gzip_min_length 1;
+         server {{
+             listen 127.0.0.1:{port}; root {0}; keepalive_requests 5;
+             client_max_body_size 1000;
+             location /moved {{ return 302 /plain.txt; }}
+             location /secret {{ auth_basic s; auth_basic_user_file {0}/users; alias {0}/plain.txt; }}
+             location /small {{ return 200 'small'; }}
+             location /accepts {{ proxy_pass http://127.0.0.1:{port}/small; }}
          }}",
         folder.display()
     );
-    std::fs::write(folder.join("nginx.conf"), config).unwrap();
-    std::fs::write(folder.join("users"), "user:{PLAIN}pass\n").unwrap();
-    let process = Command::new("nginx")
-        .arg("-c")
-        .arg(folder.join("nginx.conf"))
-        .arg("-p")
-        .arg(&folder)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let program = Program { process, folder };
-    wait_for(port);
-    Some((program, port))
+    Some((nginx(folder, &http, &[port]), port))
 }
 
 #[test]
 fn nginx_serves_us() {
-    let Some((program, port)) = nginx() else {
+    let Some((program, port)) = start_nginx() else {
         return;
     };
     let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
@@ -173,7 +98,7 @@ fn nginx_serves_us() {
 
 #[test]
 fn nginx_serves_many_of_us_at_once() {
-    let Some((program, port)) = nginx() else {
+    let Some((program, port)) = start_nginx() else {
         return;
     };
     run_real(|| async {
@@ -192,32 +117,20 @@ fn nginx_serves_many_of_us_at_once() {
     drop(program);
 }
 
-/// Starts a program in a folder; it prints its port first.
-pub(crate) fn start(command: &mut Command, folder: PathBuf) -> (Program, u16) {
-    let mut process = command
-        .current_dir(&folder)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let out = process.stdout.take().unwrap();
-    let line = BufReader::new(out).lines().next().unwrap().unwrap();
-    (Program { process, folder }, line.trim().parse().unwrap())
-}
-
 #[test]
 fn python_serves_us() {
-    if !has("python3", "--version") {
+    if !has("python3") {
         return;
     }
-    let folder = folder("python");
-    std::fs::write(folder.join("plain.txt"), "plain").unwrap();
-    std::fs::create_dir_all(folder.join("sub")).unwrap();
+    let folder = Folder::with("python", &[("plain.txt", "plain")]);
+    std::fs::create_dir(folder.join("sub")).unwrap();
     let script = "import http.server\n\
         server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\n\
         print(server.server_address[1], flush=True)\n\
         server.serve_forever()\n";
-    let (program, port) = start(Command::new("python3").args(["-c", script]), folder);
+    let mut python = Command::new("python3");
+    let python = python.args(["-c", script]);
+    let (program, port) = Program::that_tells_its_port(python, folder);
     run_real(|| async {
         let client = AsyncHttpClient::new();
         let url = |path: &str| format!("http://127.0.0.1:{port}{path}");
@@ -296,12 +209,13 @@ fn lines(body: BodyWriter) -> squall::Result<()> {
 
 #[test]
 fn node_serves_us() {
-    if !has("node", "--version") {
+    if !has("node") {
         return;
     }
-    let (program, port) = start(Command::new("node").args(["-e", NODE]), folder("node"));
-    let file = program.folder.join("notes \"1\".txt");
-    std::fs::write(&file, "from the file").unwrap();
+    let mut node = Command::new("node");
+    let node = node.args(["-e", NODE]);
+    let (program, port) = Program::that_tells_its_port(node, Folder::new("node"));
+    let file = program.folder.write("notes \"1\".txt", "from the file");
     run_real(|| async {
         let client = AsyncHttpClient::new();
         let url = |path: &str| format!("http://127.0.0.1:{port}{path}");

@@ -10,6 +10,7 @@ use squall::{catch_panic, sleep, yield_};
 use squall_web::client::{AsyncHttpClient, BodyWriter, Multipart, Request, Stage};
 
 use super::{Server, ok, redirect, text};
+use crate::programs::Folder;
 use crate::support::SECOND;
 
 /// Echoes a request's head and body as the body of its answer.
@@ -515,32 +516,15 @@ fn large_answer_needs_leave() {
     assert_eq!(yield_!(client.fetch(request)).unwrap().body().len(), 1000);
 }
 
-/// A file that is removed with this.
-struct TempFile(std::path::PathBuf);
-
-impl TempFile {
-    fn new(name: &str, content: &[u8]) -> TempFile {
-        let name = format!("squall-{}-{name}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::write(&path, content).unwrap();
-        TempFile(path)
-    }
-}
-
-impl Drop for TempFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 #[squall::test]
 fn files_are_sent_as_bodies_and_in_forms() {
     let content = "0123456789abcdef".repeat(10_000);
-    let file = TempFile::new("body.txt", content.as_bytes());
-    let path = file.0.clone();
+    let folder = Folder::new("bodies");
+    let file = folder.write("body.txt", &content);
+    let path = file.clone();
     let body = yield_!(sent(move |url| Request::put(url, "").body_file(&path)));
     assert!(body.unwrap() == content);
-    let path = file.0.clone();
+    let path = file.clone();
     let body = yield_!(sent(move |url| {
         let form = Multipart::new()
             .text("a", "b")

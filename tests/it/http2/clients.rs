@@ -1,6 +1,5 @@
 //! The server, for curl, nghttp, h2load and node.
 
-use std::path::PathBuf;
 use std::process::Command;
 
 use squall::run_in_executor;
@@ -8,11 +7,9 @@ use squall_web::HttpServer;
 use squall_web::http::Limits;
 
 use super::{app, serve};
-use crate::client::run_real;
-use crate::client::servers::{folder, has};
 use crate::net::tls::Authority;
-use crate::support::Trace;
-use crate::web::clients::python;
+use crate::programs::{Folder, has, python};
+use crate::support::{Trace, run_real};
 
 /// Runs a program beside the loop; gives what it wrote to both outputs.
 async fn output(mut command: Command) -> String {
@@ -24,20 +21,18 @@ async fn output(mut command: Command) -> String {
     run_in_executor(run).await.unwrap()
 }
 
-fn roots(name: &str, authority: &Authority) -> PathBuf {
-    let folder = folder(name);
-    std::fs::write(folder.join("roots"), &authority.pem).unwrap();
-    folder
+fn roots(name: &str, authority: &Authority) -> Folder {
+    Folder::with(name, &[("roots", &authority.pem)])
 }
 
 #[test]
 fn curl_is_served() {
-    if !has("curl", "--version") {
+    if !has("curl") {
         return;
     }
     let authority = Authority::new("test authority");
     let folder = roots("curl-http2", &authority);
-    std::fs::write(folder.join("large"), vec![b'x'; 3_000_000]).unwrap();
+    folder.write("large", vec![b'x'; 3_000_000]);
     run_real(|| async {
         let secure = serve(&authority, Limits::default(), &Trace::new());
         let plain = HttpServer::new(app(&Trace::new()))
@@ -113,12 +108,11 @@ fn curl_is_served() {
         );
         assert!(curl(&format!("{plain}/")).await.starts_with("1 http "));
     });
-    let _ = std::fs::remove_dir_all(&folder);
 }
 
 #[test]
 fn nghttp_and_h2load_are_served() {
-    if !has("nghttp", "--version") || !has("h2load", "--version") {
+    if !has("nghttp") || !has("h2load") {
         return;
     }
     let authority = Authority::new("test authority");
@@ -193,7 +187,7 @@ const ask = (headers, body) => new Promise((done, fail) => {
 
 #[test]
 fn node_is_served() {
-    if !has("node", "--version") {
+    if !has("node") {
         return;
     }
     let authority = Authority::new("test authority");
@@ -224,7 +218,6 @@ fn node_is_served() {
             assert_eq!(trace.take(), ["waits", "gone"]);
         }
     });
-    let _ = std::fs::remove_dir_all(&folder);
 }
 
 /// Begins requests and takes each back at once ("rapid reset", CVE-2023-44487).
@@ -250,7 +243,7 @@ client.on('close', () => console.log(`closed after ${sent}`));
 
 #[test]
 fn streams_that_are_reset_at_once_are_bounded() {
-    if !has("node", "--version") {
+    if !has("node") {
         return;
     }
     run_real(|| async {
@@ -284,7 +277,7 @@ print(about.http_version, about.text.split()[0], large.text)
 
 #[test]
 fn httpx_is_served() {
-    if !has(&python().to_string_lossy(), "--version") {
+    if !has(python()) {
         return;
     }
     let authority = Authority::new("test authority");
@@ -298,5 +291,4 @@ fn httpx_is_served() {
             .args(["-c", PYTHON, &secure, "roots"]);
         assert_eq!(output(client).await.trim(), "HTTP/2 2 1000000");
     });
-    let _ = std::fs::remove_dir_all(&folder);
 }

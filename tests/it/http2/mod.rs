@@ -13,12 +13,11 @@ use std::time::Duration;
 
 use squall::{sleep, yield_};
 use squall_web::http::Limits;
-use squall_web::{
-    Application, BodyPlan, Error, Exchange, HttpServer, Listening, Result, StatusCode,
-};
+use squall_web::{Application, BodyPlan, Exchange, HttpServer, Listening, Result, StatusCode};
 
 use crate::net::tls::Authority;
 use crate::support::{SECOND, Trace};
+use crate::web::handlers::{cut, echo_pieces, flood};
 
 fn about(ex: &mut Exchange) {
     let request = ex.request();
@@ -34,15 +33,6 @@ fn about(ex: &mut Exchange) {
     ex.write(format!("{version} {scheme} {host} {name}"));
 }
 
-#[squall::coroutine]
-fn echo(ex: &mut Exchange) -> Result<()> {
-    while let Some(chunk) = yield_!(ex.body_chunk())? {
-        ex.write(chunk);
-        yield_!(ex.flush())?;
-    }
-    Ok(())
-}
-
 fn length(ex: &mut Exchange) {
     let length = ex.request().body().len();
     ex.write(length.to_string());
@@ -55,26 +45,10 @@ fn slow(ex: &mut Exchange) {
 }
 
 #[squall::coroutine]
-fn flood(ex: &mut Exchange) -> Result<()> {
-    for n in 0..200_u32 {
-        ex.write(vec![n as u8; 30_000]);
-        yield_!(ex.flush())?;
-    }
-    Ok(())
-}
-
-#[squall::coroutine]
 fn trailers(ex: &mut Exchange) -> Result<()> {
     ex.add_trailer("x-sum", "6")?;
     ex.write("1 2 3");
     yield_!(ex.flush())
-}
-
-#[squall::coroutine]
-fn cut(ex: &mut Exchange) -> Result<()> {
-    ex.write("half");
-    yield_!(ex.flush())?;
-    Err(Error::status_only(StatusCode::BAD_GATEWAY))
 }
 
 fn panics(_: &mut Exchange) {
@@ -92,7 +66,7 @@ fn app(trace: &Trace) -> Application {
     let trace = trace.clone();
     Application::new()
         .get("/", about)
-        .post("/echo", echo)
+        .post("/echo", echo_pieces)
         .body("/echo", BodyPlan::stream())
         .post("/length", length)
         .get("/slow", slow)

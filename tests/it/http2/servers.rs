@@ -1,12 +1,12 @@
 //! The client, at nginx, nghttpd and node.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use squall_web::client::{AsyncHttpClient, ClientConfig, Request};
 
-use crate::client::run_real;
-use crate::client::servers::{Program, folder, free_port, has, start, wait_for};
 use crate::net::tls::Authority;
+use crate::programs::{Folder, Program, free_port, has, nginx};
+use crate::support::run_real;
 
 fn trusting(authority: &Authority) -> AsyncHttpClient {
     AsyncHttpClient::with_config(ClientConfig {
@@ -16,11 +16,11 @@ fn trusting(authority: &Authority) -> AsyncHttpClient {
 }
 
 /// A folder with a certificate for `localhost`.
-fn certified(name: &str, authority: &Authority) -> std::path::PathBuf {
-    let (folder, pair) = (folder(name), authority.issue(&["localhost"]));
-    std::fs::write(folder.join("cert.pem"), &pair.certificate).unwrap();
-    std::fs::write(folder.join("key.pem"), &pair.key).unwrap();
-    std::fs::write(folder.join("large"), vec![b'x'; 5_000_000]).unwrap();
+fn certified(name: &str, authority: &Authority) -> Folder {
+    let (folder, pair) = (Folder::new(name), authority.issue(&["localhost"]));
+    folder.write("cert.pem", &pair.certificate);
+    folder.write("key.pem", &pair.key);
+    folder.write("large", vec![b'x'; 5_000_000]);
     folder
 }
 
@@ -30,34 +30,20 @@ fn get(port: u16, path: &str) -> Request {
 
 #[test]
 fn nginx_serves_us() {
-    if !has("nginx", "-v") {
+    if !has("nginx") {
         return;
     }
     let authority = Authority::new("test authority");
     let (folder, port) = (certified("nginx-http2", &authority), free_port());
-    let config = format!(
-        "daemon off; pid {0}/pid; error_log {0}/errors; worker_processes 1;
-         events {{ worker_connections 256; }}
-         http {{ access_log off; client_body_temp_path {0}/a; proxy_temp_path {0}/b;
-             fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d; scgi_temp_path {0}/e;
-             server {{ listen 127.0.0.1:{port} ssl http2; root {0}; keepalive_requests 50;
-                 ssl_certificate {0}/cert.pem; ssl_certificate_key {0}/key.pem;
-                 gzip on; gzip_types text/plain; gzip_min_length 1;
-                 location /about {{ return 200 '$server_protocol $connection'; }}
-                 location /moved {{ return 302 /about; }} }} }}",
+    let http = format!(
+        "server {{ listen 127.0.0.1:{port} ssl http2; root {0}; keepalive_requests 50;
+             ssl_certificate {0}/cert.pem; ssl_certificate_key {0}/key.pem;
+             gzip on; gzip_types text/plain; gzip_min_length 1;
+             location /about {{ return 200 '$server_protocol $connection'; }}
+             location /moved {{ return 302 /about; }} }}",
         folder.display()
     );
-    std::fs::write(folder.join("nginx.conf"), config).unwrap();
-    let process = Command::new("nginx")
-        .arg("-c")
-        .arg(folder.join("nginx.conf"))
-        .arg("-p")
-        .arg(&folder)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let program = Program::new(process, folder);
-    wait_for(port);
+    let program = nginx(folder, &http, &[port]);
     run_real(|| async {
         let client = trusting(&authority);
         let fetches: Vec<_> = (0..30).map(|_| client.fetch(get(port, "/about"))).collect();
@@ -87,28 +73,17 @@ fn nginx_serves_us() {
 
 #[test]
 fn nghttpd_serves_us() {
-    if !has("nghttpd", "--version") {
+    if !has("nghttpd") {
         return;
     }
     let authority = Authority::new("test authority");
     let (folder, port) = (certified("nghttpd", &authority), free_port());
-    let process = Command::new("nghttpd")
-        .args([
-            "-a",
-            "127.0.0.1",
-            "--echo-upload",
-            "--trailer=x-sum: 6",
-            "-d",
-            ".",
-        ])
-        .args([&port.to_string(), "key.pem", "cert.pem"])
-        .current_dir(&folder)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let program = Program::new(process, folder);
-    wait_for(port);
+    let mut nghttpd = Command::new("nghttpd");
+    nghttpd
+        .args(["-a", "127.0.0.1", "--echo-upload", "-d", "."])
+        .args(["--trailer=x-sum: 6", &port.to_string()])
+        .args(["key.pem", "cert.pem"]);
+    let program = Program::start(&mut nghttpd, folder, &[port]);
     run_real(|| async {
         let client = trusting(&authority);
         let large = client.fetch(get(port, "/large")).await.unwrap();
@@ -148,12 +123,13 @@ process.on('SIGTERM', () => process.exit());
 
 #[test]
 fn node_serves_us() {
-    if !has("node", "--version") {
+    if !has("node") {
         return;
     }
     let authority = Authority::new("test authority");
     let folder = certified("node-http2-server", &authority);
-    let (program, port) = start(Command::new("node").args(["-e", NODE]), folder);
+    let mut node = Command::new("node");
+    let (program, port) = Program::that_tells_its_port(node.args(["-e", NODE]), folder);
     run_real(|| async {
         let client = trusting(&authority);
         let told = client.fetch(get(port, "/")).await.unwrap();

@@ -1,6 +1,5 @@
 //! The HTTP server over TLS.
 
-use std::cell::Cell;
 use std::process::Command;
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,12 +7,12 @@ use std::time::Duration;
 use squall::net::{IoStream, TcpClient, TlsAcceptor, TlsConnector};
 use squall::{run_in_executor, sleep, yield_};
 use squall_web::http::Limits;
-use squall_web::{Application, Exchange, HttpServer, Listening, Result, TrustedProxies};
+use squall_web::{Application, Exchange, HttpServer, Listening, TrustedProxies};
 
-use crate::client::run_real;
-use crate::client::servers::{folder, has};
 use crate::net::tls::Authority;
-use crate::support::{SECOND, capture_logs, run};
+use crate::programs::{Folder, has};
+use crate::support::{SECOND, capture_logs, run, run_real};
+use crate::web::handlers::flood;
 
 const MILLI: Duration = Duration::from_millis(1);
 
@@ -27,16 +26,6 @@ fn about(ex: &mut Exchange) {
         .and_then(|tls| tls.server_name().map(str::to_owned));
     let scheme = request.scheme();
     ex.write(format!("{scheme} {}", name.as_deref().unwrap_or("no name")));
-}
-
-/// Writes while what it wrote before is still on its way.
-#[squall::coroutine]
-fn flood(ex: &mut Exchange) -> Result<()> {
-    for n in 0..200_u32 {
-        ex.write(vec![n as u8; 30_000]);
-        yield_!(ex.flush())?;
-    }
-    Ok(())
 }
 
 fn echo(ex: &mut Exchange) {
@@ -260,32 +249,31 @@ fn stream_that_is_there_already_is_served_over_tls() {
     let authority = Authority::new("test authority");
     let server = HttpServer::new(app()).tls(authority.issue(&["a.example"]).acceptor());
     let (near, far) = IoStream::pair();
-    let served = Rc::new(Cell::new(false));
     let serving = server.serve_stream(far);
     let near = yield_!(near.start_tls(&authority.connector(), "a.example")).unwrap();
+    yield_!(near.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
+    yield_!(near.read_until(b"https a.example", 4096)).unwrap();
+    assert!(!serving.done(), "as long as the connection is open");
     yield_!(near.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).unwrap();
     let answer = yield_!(near.read_until_close(1 << 16)).unwrap();
     assert!(answer.ends_with(b"https a.example"));
     yield_!(serving);
-    served.set(true);
     assert_eq!(server.connections(), 0);
 }
 
 #[test]
 fn curl_is_served_over_tls() {
-    if !has("curl", "--version") {
+    if !has("curl") {
         return;
     }
     let authority = Authority::new("test authority");
     let own = authority.issue(&["me"]);
-    let folder = folder("curl-tls");
-    for (name, text) in [
-        ("roots", &authority.pem),
+    let files = [
+        ("roots", &*authority.pem),
         ("cert", &own.certificate),
         ("key", &own.key),
-    ] {
-        std::fs::write(folder.join(name), text).unwrap();
-    }
+    ];
+    let folder = Folder::with("curl-tls", &files);
     run_real(|| async {
         let builder = TlsAcceptor::builder(authority.issue(&["localhost"]).identity());
         let asks = builder
@@ -319,5 +307,4 @@ fn curl_is_served_over_tls() {
         let none = curl(format!("{url}/")).await.unwrap();
         assert!(none.contains("certificate required"), "{none}");
     });
-    let _ = std::fs::remove_dir_all(&folder);
 }

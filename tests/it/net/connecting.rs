@@ -15,6 +15,7 @@ use squall::testing::Network;
 use squall::{Deferred, Error, IoLoop, Result, ThreadPool, yield_};
 
 use super::{LIMIT, MS, bind, polls, settled};
+use crate::programs::Folder;
 
 const V4: [&str; 3] = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];
 const V6: [&str; 3] = ["fd00::1", "fd00::2", "fd00::3"];
@@ -221,7 +222,8 @@ fn client_s_streams_have_its_limit() {
 
 #[squall::test]
 fn unix_client_connects_waits_and_tells_errors() {
-    let path = std::env::temp_dir().join(format!("squall-client-{}", std::process::id()));
+    let folder = Folder::new("client");
+    let path = folder.join("socket");
     let client = TcpClient::new();
     let error = yield_!(client.connect_unix(&path)).unwrap_err();
     assert_eq!(error.io().unwrap().kind(), ErrorKind::NotFound);

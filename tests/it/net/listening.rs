@@ -5,7 +5,6 @@ use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::thread;
@@ -15,6 +14,7 @@ use squall::net::{IoStream, ListenOptions, TcpClient, TcpServer};
 use squall::testing::Network;
 use squall::{Result, run_in_executor, yield_};
 
+use crate::programs::Folder;
 use crate::support::{ends, run};
 
 use super::{LIMIT, bind, polls, settled};
@@ -35,27 +35,6 @@ fn ask(stream: IoStream) -> Result<Vec<u8>> {
 
 fn options() -> ListenOptions {
     ListenOptions::default()
-}
-
-/// A folder for the sockets of one test; goes with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("squall-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 // Addresses.
@@ -98,7 +77,7 @@ fn words_of_a_configuration_are_listened_on() {
 #[squall::test]
 fn bad_words_of_a_configuration_say_what_is_wrong() {
     let regular = Folder::new("words");
-    let file = regular.path("file");
+    let file = regular.join("file");
     fs::write(&file, "").unwrap();
     let unix = format!("unix:{}", file.display());
     let long = format!("unix:/{}", "x".repeat(200));
@@ -163,7 +142,7 @@ fn port_is_shared_by_those_who_say_so() {
 fn unix_socket_is_served_with_its_mode_and_removed_at_the_end() {
     let folder = Folder::new("unix");
     for (mode, name) in [(None, "default"), (Some(0o666), "open")] {
-        let path = folder.path(name);
+        let path = folder.join(name);
         let mut options = options();
         options.unix_mode = mode.unwrap_or(options.unix_mode);
         let server = TcpServer::bind_unix(&path, &options).unwrap();
@@ -189,14 +168,14 @@ fn unix_socket_is_served_with_its_mode_and_removed_at_the_end() {
 #[squall::test]
 fn stale_unix_socket_is_replaced_and_a_live_one_is_not() {
     let folder = Folder::new("stale");
-    let path = folder.path("socket");
+    let path = folder.join("socket");
     drop(UnixListener::bind(&path).unwrap());
     assert!(path.exists(), "the standard library leaves it");
     let server = TcpServer::bind_unix(&path, &options()).unwrap();
     let error = TcpServer::bind_unix(&path, &options()).unwrap_err();
     assert_eq!(error.io().unwrap().kind(), ErrorKind::AddrInUse);
     assert!(error.to_string().contains("another server listens"));
-    let link = folder.path("link");
+    let link = folder.join("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
     assert!(
         TcpServer::bind_unix(&link, &options()).is_err(),
@@ -469,7 +448,7 @@ fn threads_end_when_their_connections_have_and_after_the_grace() {
 fn threads_share_a_unix_socket_and_its_file_goes_with_the_last() {
     ends(|| {
         let folder = Folder::new("threads");
-        let path = folder.path("socket");
+        let path = folder.join("socket");
         let server = TcpServer::bind_unix(&path, &options()).unwrap();
         let threads = server.start(2, told_by_threads).unwrap();
         for _ in 0..10 {

@@ -19,56 +19,26 @@ mod proxy;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpStream};
+use std::ops::Deref;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use crate::programs::{Folder, Running, free_port, wait_for};
 
 /// How long anything may take that is not to take any time.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A running probe with a directory of files; both end with it.
-pub(super) struct Probe {
-    process: Child,
+/// Somebody who listens on a port of this machine, and is asked.
+pub(super) struct Server {
     pub(super) port: u16,
-    pub(super) folder: PathBuf,
 }
 
-impl Probe {
-    /// Starts one with the limits of time that are `--…-timeout-ms` in this order: head, body, idle.
-    pub(super) fn start(timeouts: [u64; 3]) -> Probe {
-        let port = free_port();
-        let folder = files(port);
-        let [header, body, idle] = timeouts.map(|ms| ms.to_string());
-        let process = Command::new(example("probe"))
-            .args(["--port", &port.to_string()])
-            .arg("--static-dir")
-            .arg(folder.join("static"))
-            .args(["--max-header-bytes", "65536", "--max-body-bytes=1048576"])
-            .args(["--header-timeout-ms", &header])
-            .args(["--body-timeout-ms", &body])
-            .args(["--idle-timeout-ms", &idle])
-            .args(["--ws-max-message-bytes", "16777216"])
-            .args(["--shutdown-grace-ms", "1000"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the probe starts");
-        let probe = Probe {
-            process,
-            port,
-            folder,
-        };
-        until_it_listens(port);
-        probe
-    }
-
-    /// One without limits of time that a test could meet.
-    pub(super) fn patient() -> Probe {
-        Probe::start([60_000, 60_000, 60_000])
-    }
-
+impl Server {
     pub(super) fn connect(&self) -> Wire {
         Wire::connect(self.port)
     }
@@ -110,6 +80,55 @@ impl Probe {
         let answer = self.get("/hello");
         assert_eq!((answer.status, &*answer.text()), (200, "Hello, world"));
     }
+}
+
+/// A running probe with a directory of files; both end with it.
+pub(super) struct Probe {
+    process: Running,
+    server: Server,
+    pub(super) folder: Folder,
+}
+
+impl Deref for Probe {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
+}
+
+impl Probe {
+    /// Starts one with the limits of time that are `--…-timeout-ms` in this order: head, body, idle.
+    pub(super) fn start(timeouts: [u64; 3]) -> Probe {
+        let port = free_port();
+        let folder = files();
+        let [header, body, idle] = timeouts.map(|ms| ms.to_string());
+        let mut command = Command::new(example("probe"));
+        command
+            .args(["--port", &port.to_string()])
+            .arg("--static-dir")
+            .arg(folder.join("static"))
+            .args(["--max-header-bytes", "65536", "--max-body-bytes=1048576"])
+            .args(["--header-timeout-ms", &header])
+            .args(["--body-timeout-ms", &body])
+            .args(["--idle-timeout-ms", &idle])
+            .args(["--ws-max-message-bytes", "16777216"])
+            .args(["--shutdown-grace-ms", "1000"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let process = Running::start(&mut command);
+        wait_for(port);
+        Probe {
+            process,
+            server: Server { port },
+            folder,
+        }
+    }
+
+    /// One without limits of time that a test could meet.
+    pub(super) fn patient() -> Probe {
+        Probe::start([60_000, 60_000, 60_000])
+    }
 
     /// Its resident memory in KiB.
     pub(super) fn memory(&self) -> u64 {
@@ -133,9 +152,7 @@ impl Probe {
     }
 
     pub(super) fn terminate(&self) {
-        let pid = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(sent.expect("kill runs").success());
+        self.process.terminate();
     }
 
     /// Waits for its end, and returns its exit status.
@@ -151,32 +168,9 @@ impl Probe {
     }
 }
 
-impl Drop for Probe {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-pub(super) fn until_it_listens(port: u16) {
-    let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "nobody listens on {port}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// A port that was free a moment ago.
-pub(super) fn free_port() -> u16 {
-    let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    socket.local_addr().expect("it has an address").port()
-}
-
 /// The directory `static`, and beside it what is not to be served.
-fn files(port: u16) -> PathBuf {
-    let name = format!("squall-probe-{}-{port}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
+fn files() -> Folder {
+    let folder = Folder::new("probe");
     let root = folder.join("static");
     fs::create_dir_all(root.join("sub")).expect("a directory");
     let write = |name: &str, content: &[u8]| fs::write(root.join(name), content).expect("a file");
@@ -190,7 +184,7 @@ fn files(port: u16) -> PathBuf {
     write("page.html", b"<p>\n");
     write(".hidden", b"hidden\n");
     write("big.bin", &big());
-    fs::write(folder.join("secret.txt"), "hidden\n").expect("a file");
+    folder.write("secret.txt", "hidden\n");
     #[cfg(unix)]
     {
         use std::os::unix::fs::symlink;
@@ -317,6 +311,14 @@ impl Wire {
         std::mem::take(&mut self.read)
     }
 
+    /// Reads until something has come, while the connection stays open.
+    #[track_caller]
+    pub(super) fn until(&mut self, end: &[u8]) {
+        while !self.read.ends_with(end) {
+            assert!(self.more(), "{}", String::from_utf8_lossy(&self.read));
+        }
+    }
+
     /// Reads an answer; none if the connection is closed before. Panics if it is malformed.
     #[track_caller]
     pub(super) fn answer(&mut self, of_head: bool) -> Option<Answer> {
@@ -413,6 +415,19 @@ impl Wire {
         let answer = self.answer(false).expect("the connection is kept");
         assert_eq!((answer.status, &*answer.text()), (200, "Hello, world"));
     }
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// The digest of some bytes, as the probe writes it.
+fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {

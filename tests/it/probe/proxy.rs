@@ -2,23 +2,31 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::ops::Deref;
+use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
-use super::{Answer, Probe, Wire, example, free_port, until_it_listens};
+use super::{Probe, Server, example, ms, sha256};
+use crate::programs::{Running, free_port, wait_for};
 
 struct Proxy {
-    process: Child,
-    port: u16,
+    _process: Running,
+    server: Server,
+}
+
+impl Deref for Proxy {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
+    }
 }
 
 impl Proxy {
     fn before(upstream: u16) -> Proxy {
         let port = free_port();
-        let process = Command::new(example("reverse_proxy"))
+        let mut command = Command::new(example("reverse_proxy"));
+        command
             .args([
                 port.to_string(),
                 format!("http://127.0.0.1:{upstream}"),
@@ -26,36 +34,13 @@ impl Proxy {
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the proxy starts");
-        until_it_listens(port);
-        Proxy { process, port }
-    }
-
-    fn connect(&self) -> Wire {
-        Wire::connect(self.port)
-    }
-
-    #[track_caller]
-    fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
-        let request = request.as_ref();
-        let mut wire = self.connect();
-        wire.send(request);
-        let answer = wire.answer(request.starts_with(b"HEAD "));
-        answer.expect("an answer")
-    }
-
-    #[track_caller]
-    fn get(&self, target: &str) -> Answer {
-        self.ask(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"))
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+            .stderr(Stdio::null());
+        let process = Running::start(&mut command);
+        wait_for(port);
+        Proxy {
+            _process: process,
+            server: Server { port },
+        }
     }
 }
 
@@ -157,19 +142,13 @@ fn bodies_stream_both_ways() {
     wire.send("POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 20000000\r\n\r\n");
     wire.send(&body);
     let answer = wire.answer(false).expect("an answer").json();
-    let sum = Sha256::digest(&body);
-    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(answer["sha256"], sum);
+    assert_eq!(answer["sha256"], sha256(&body));
     wire.is_kept();
 
     // The first piece comes through, though the last comes after an hour.
     let mut wire = proxy.connect();
     wire.send("GET /stream/2/3?delay=3600000 HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut all = Vec::new();
-    while !all.ends_with(b"3\r\naaa\r\n") {
-        assert!(wire.more(), "{}", String::from_utf8_lossy(&all));
-        all.append(&mut std::mem::take(&mut wire.read));
-    }
+    wire.until(b"3\r\naaa\r\n");
 }
 
 #[test]
@@ -217,9 +196,9 @@ fn client_that_goes_takes_its_request_along() {
     goes.send(waiting);
     let mut stays = probe.connect();
     stays.send(waiting);
-    thread::sleep(Duration::from_millis(300));
+    thread::sleep(ms(300));
     drop(goes);
-    thread::sleep(Duration::from_millis(300));
+    thread::sleep(ms(300));
     let published = probe.post("/poll/publish?topic=t", "", "x");
     assert_eq!(
         published.json()["delivered"],

@@ -6,13 +6,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use super::{Probe, Wire, example};
+use super::{Probe, Wire, example, ms};
+use crate::programs::{Running, free_port};
 
 const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
 
 /// Has the connection be reset when it is dropped: closed with bytes unread.
 fn reset(wire: Wire) {
@@ -263,17 +260,15 @@ fn many_connections_at_a_time() {
 
 #[test]
 fn descriptors_that_have_run_out_come_back() {
-    let port = super::free_port();
+    let port = free_port();
     // As a shell starts it that allows few.
     let command = format!(
         "ulimit -n 40; exec {} --port {port}",
         example("probe").display()
     );
-    let mut process = Command::new("sh")
-        .args(["-c", &command])
-        .stdin(Stdio::null())
-        .spawn()
-        .expect("it starts");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &command]).stdin(Stdio::null());
+    let _process = Running::start(&mut shell);
     let mut wires = Vec::new();
     while wires.len() < 80 {
         match std::net::TcpStream::connect(("127.0.0.1", port)) {
@@ -292,8 +287,6 @@ fn descriptors_that_have_run_out_come_back() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.ends_with("Hello, world"), "{answer}");
-    process.kill().expect("it runs");
-    process.wait().expect("it ends");
 }
 
 #[test]

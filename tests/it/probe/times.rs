@@ -2,9 +2,9 @@
 //! how fast anything is, is not.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Probe, Wire};
+use super::{Probe, Wire, ms};
 
 /// Short ones, since they are waited for.
 const HEADER: u64 = 600;
@@ -13,10 +13,6 @@ const IDLE: u64 = 700;
 
 fn hasty() -> Probe {
     Probe::start([HEADER, BODY, IDLE])
-}
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
 }
 
 /// What is sent, then what comes until the connection is closed; it is not before `at_least`.
@@ -184,11 +180,7 @@ fn each_piece_of_a_stream_is_sent_as_it_is_written() {
     let mut wire = probe.connect();
     // The last piece comes after an hour.
     wire.send("GET /stream/2/3?delay=3600000 HTTP/1.1\r\nHost: a\r\n\r\n");
-    let mut all = Vec::new();
-    while !all.ends_with(b"3\r\naaa\r\n") {
-        assert!(wire.more(), "{}", String::from_utf8_lossy(&all));
-        all.append(&mut std::mem::take(&mut wire.read));
-    }
+    wire.until(b"3\r\naaa\r\n");
 }
 
 #[test]

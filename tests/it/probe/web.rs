@@ -4,15 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
 use std::thread;
-use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Probe, big};
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use super::{Probe, big, hex, ms, sha256};
 
 /// What a browser sends back of a `Set-Cookie`.
 fn pair(set_cookie: &str) -> String {
@@ -290,8 +285,8 @@ fn file_of_a_form_is_taken_byte_by_byte() {
     let want = serde_json::json!({
         "args": {"t": ["\r\n--B-\r\n"]},
         "files": {"f": [
-            {"filename": "é.bin", "content_type": "application/x", "size": 900_000, "sha256": hex(&Sha256::digest(&content))},
-            {"filename": "", "content_type": "text/plain", "size": 0, "sha256": hex(&Sha256::digest(b""))},
+            {"filename": "é.bin", "content_type": "application/x", "size": 900_000, "sha256": sha256(&content)},
+            {"filename": "", "content_type": "text/plain", "size": 0, "sha256": sha256(b"")},
         ]},
     });
     assert_eq!(answer.json(), want);
@@ -308,7 +303,7 @@ fn messages_reach_those_who_wait() {
     }
     let mut other = probe.connect();
     other.send("GET /poll/wait?topic=u&timeout=300 HTTP/1.1\r\nHost: a\r\n\r\n");
-    thread::sleep(Duration::from_millis(150));
+    thread::sleep(ms(150));
     let published = probe.post("/poll/publish?topic=t", "", "héllo");
     assert_eq!(published.json()["delivered"], 3);
     for waiter in &mut waiters {
@@ -336,9 +331,9 @@ fn those_who_have_gone_do_not_wait() {
         .collect();
     let mut stays = probe.connect();
     stays.send("GET /poll/wait?topic=t&timeout=60000 HTTP/1.1\r\nHost: a\r\n\r\n");
-    thread::sleep(Duration::from_millis(150));
+    thread::sleep(ms(150));
     drop(waiters);
-    thread::sleep(Duration::from_millis(150));
+    thread::sleep(ms(150));
     let published = probe.post("/poll/publish?topic=t", "", "x");
     assert_eq!(published.json()["delivered"], 1);
     assert_eq!(stays.answer(false).expect("an answer").status, 200);

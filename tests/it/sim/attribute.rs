@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use squall::{IoLoop, moment, yield_};
 
+use crate::programs::Folder;
 use crate::support::SECOND;
 
 /// Set in the processes that run the planted failures below; in others they pass.
@@ -178,7 +179,9 @@ fn a_seed_that_is_none_is_refused() {
 
 #[test]
 fn each_run_writes_its_log_where_the_environment_says() {
-    let folder = env::temp_dir().join(format!("squall-events-{}", std::process::id()));
+    let own = Folder::new("events");
+    // It is made by the run.
+    let folder = own.join("events");
     let path = folder.to_str().expect("the folder's name is text");
     let environment = [("SQUALL_LOG_EVENTS", path), (PLANTED, "1")];
     let (output, text) = run("leaks_a_timer_and_may", &environment);
@@ -193,7 +196,6 @@ fn each_run_writes_its_log_where_the_environment_says() {
     assert!(read("leaks_a_timer_and_may.unseeded").starts_with(first));
     let log = read("fails_under_some_seed.seed-0");
     assert!(log.contains("start order #2"), "{log}");
-    fs::remove_dir_all(&folder).expect("the folder is ours");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use squall::{IoLoop, sleep, yield_};
 use squall_web::http::Limits;
 use squall_web::{Application, BodyPlan, Exchange, HttpServer, Listening, Result};
 
-use super::{ask, body, connect, get, hello, read_answer, status};
+use super::handlers::hello;
+use super::{ask, body, connect, get, read_answer, status};
 use crate::support::{capture_logs, run};
 
 /// To the nearest one: the two ends of a connection notice what happens a moment apart.

@@ -3,7 +3,7 @@
 //! Each is looked for on the machine; without it its part is skipped, and says so. In CI (`CI` set)
 //! nothing is skipped.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,19 +11,10 @@ use squall::net::{ListenOptions, TcpServer};
 use squall::{IoLoop, sleep, yield_};
 use squall_web::{Application, BodyPlan, Exchange, HttpServer, HttpThreads, Result, StatusCode};
 
-use super::hello;
+use super::handlers::{cut, echo_pieces, hello};
+use crate::programs::{Folder, dom, has, python};
 
 // ---------------------------------------------------------------- the server
-
-/// Sends the body back as it comes.
-#[squall::coroutine]
-fn echo(ex: &mut Exchange) -> Result<()> {
-    while let Some(chunk) = yield_!(ex.body_chunk())? {
-        ex.write(chunk);
-        yield_!(ex.flush())?;
-    }
-    Ok(())
-}
 
 #[squall::coroutine]
 fn numbers(ex: &mut Exchange) -> Result<()> {
@@ -35,13 +26,6 @@ fn numbers(ex: &mut Exchange) -> Result<()> {
         }
     }
     ex.add_trailer("x-count", "100")
-}
-
-#[squall::coroutine]
-fn breaks_off(ex: &mut Exchange) -> Result<()> {
-    ex.write("half");
-    yield_!(ex.flush())?;
-    Err(squall_web::Error::status_only(StatusCode::BAD_GATEWAY))
 }
 
 /// The port of the client's end: tells connections apart.
@@ -74,17 +58,17 @@ const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>Clients</title
 })();
 </script>"#;
 
-fn start() -> (HttpThreads, PathBuf) {
+fn start(path: &Path) -> HttpThreads {
     let app = || {
         Application::new()
             .get("/", hello)
             .get("/port", port)
             .get("/numbers", numbers)
-            .get("/cut", breaks_off)
+            .get("/cut", cut)
             .get("/away", |ex: &mut Exchange| ex.redirect("/numbers"))
             .get("/page", |ex: &mut Exchange| ex.write(PAGE))
-            .post("/echo", echo)
-            .put("/echo", echo)
+            .post("/echo", echo_pieces)
+            .put("/echo", echo_pieces)
             .body("/echo", BodyPlan::stream())
             .post("/whole", |ex: &mut Exchange| {
                 let length = ex.request().body().len();
@@ -95,21 +79,17 @@ fn start() -> (HttpThreads, PathBuf) {
     };
     let io_loop = IoLoop::new().unwrap();
     io_loop.make_current();
-    let name = std::thread::current()
-        .name()
-        .unwrap_or_default()
-        .replace(':', "-");
-    let path = std::env::temp_dir().join(format!("squall-{}-{name}.sock", std::process::id()));
     let options = ListenOptions::default();
     let server = TcpServer::listen("127.0.0.1:0", &options).unwrap();
-    let server = server.and(TcpServer::bind_unix(&path, &options).unwrap());
-    let threads = HttpServer::start_on(server, 1, move || HttpServer::new(app())).unwrap();
-    (threads, path)
+    let server = server.and(TcpServer::bind_unix(path, &options).unwrap());
+    HttpServer::start_on(server, 1, move || HttpServer::new(app())).unwrap()
 }
 
 /// Has a client at work while the server serves; the client gets the server's URL.
 fn with_server(client: impl FnOnce(&str, &Path)) {
-    let (threads, path) = start();
+    let folder = Folder::new("clients");
+    let path = folder.join("socket");
+    let threads = start(&path);
     client(&format!("http://{}", threads.local_addr()), &path);
     let io_loop = IoLoop::current();
     let drained = io_loop
@@ -122,19 +102,6 @@ fn with_server(client: impl FnOnce(&str, &Path)) {
 }
 
 // ---------------------------------------------------------------- the clients
-
-/// True if the program is there; says that the test is skipped if not, and fails in CI.
-fn has(program: impl AsRef<Path>, asks_version_by: &str) -> bool {
-    let program = program.as_ref();
-    let found = Command::new(program).arg(asks_version_by).output().is_ok();
-    if !found {
-        let program = program.display();
-        let note = format!("skipped: {program} is not installed (tests/install.sh installs it)");
-        assert!(std::env::var_os("CI").is_none(), "{note}");
-        eprintln!("{note}");
-    }
-    found
-}
 
 /// What a program prints; it has to succeed.
 #[track_caller]
@@ -157,7 +124,7 @@ fn output(program: impl AsRef<Path>, arguments: &[&str]) -> String {
 
 #[test]
 fn curl_is_served() {
-    if !has("curl", "--version") {
+    if !has("curl") {
         return;
     }
     with_server(|url, socket| {
@@ -226,7 +193,6 @@ fn curl_is_served() {
         ];
         let refused = curl(&[&refused[..], &[&body, &format!("{url}/refuses")]].concat());
         assert_eq!(refused, "403 0", "it is told before it sends");
-        std::fs::remove_file(&file).unwrap();
 
         // What is cut is an error in either version.
         for version in ["--http1.1", "--http1.0"] {
@@ -241,16 +207,9 @@ fn curl_is_served() {
     });
 }
 
-/// Where `tests/install.sh` puts Python's clients.
-pub(crate) fn python() -> PathBuf {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let target = tmp.parent().expect("it is in the target folder");
-    target.join("clients-venv/bin/python")
-}
-
 #[test]
 fn clients_in_python_are_served() {
-    if !has(python(), "--version") {
+    if !has(python()) {
         return;
     }
     const SCRIPT: &str = r#"
@@ -324,7 +283,7 @@ print('all is well')
 
 #[test]
 fn fetch_of_node_is_served() {
-    if !has("node", "--version") {
+    if !has("node") {
         return;
     }
     const SCRIPT: &str = r#"
@@ -358,30 +317,11 @@ const large = 'squall '.repeat(200_000);
 
 #[test]
 fn a_browser_is_served() {
-    if !has("chromium", "--version") {
+    if !has("chromium") {
         return;
     }
-    with_server(|url, socket| {
-        let profile = socket.with_extension("profile");
-        let dom = output(
-            "chromium",
-            &[
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--disable-dev-shm-usage",
-                "--virtual-time-budget=20000",
-                "--dump-dom",
-                &format!("--user-data-dir={}", profile.display()),
-                &format!("{url}/page"),
-            ],
-        );
-        let _ = std::fs::remove_dir_all(&profile);
+    with_server(|url, _| {
+        let (dom, _) = dom(&format!("{url}/page"));
         let said = format!("said {}<", ["true"; 9].join(" "));
         assert!(dom.contains(&said), "{dom}");
     });
@@ -391,7 +331,7 @@ fn a_browser_is_served() {
 
 #[test]
 fn ab_is_served() {
-    if !has("ab", "-V") {
+    if !has("ab") {
         return;
     }
     with_server(|url, _| {
@@ -421,7 +361,7 @@ fn ab_is_served() {
 
 #[test]
 fn wrk_is_served() {
-    if !has("wrk", "-v") {
+    if !has("wrk") {
         return;
     }
     with_server(|url, _| {
@@ -435,7 +375,7 @@ fn wrk_is_served() {
 
 #[test]
 fn h2load_is_served_in_pipelines() {
-    if !has("h2load", "--version") {
+    if !has("h2load") {
         return;
     }
     with_server(|url, _| {

@@ -11,7 +11,9 @@ use squall_web::{
     StatusCode, TrustedProxies,
 };
 
-use super::{ask, body, connect, get, header, hello, read_answer, slow, status};
+use super::handlers::{echo_pieces, hello, slow};
+use super::{ask, body, connect, get, header, read_answer, status};
+use crate::programs::Folder;
 use crate::support::capture_logs;
 
 fn listen(app: Application) -> Listening {
@@ -104,39 +106,36 @@ fn a_server_that_closes_of_itself_waits_for_its_client_to_go() {
 // An echo says its first words while most of the body is still to come.
 #[squall::test]
 fn a_stream_both_ways_keeps_the_connection() {
-    #[squall::coroutine]
-    fn echo(ex: &mut Exchange) -> Result<()> {
-        while let Some(chunk) = yield_!(ex.body_chunk())? {
-            ex.write(chunk);
-            yield_!(ex.flush())?;
-        }
-        Ok(())
+    /// Reads a chunk; gives its size.
+    async fn echoed(stream: &IoStream) -> usize {
+        let size = stream.read_until(b"\r\n", 80).await.unwrap();
+        let size = usize::from_str_radix(str::from_utf8(&size).unwrap().trim(), 16).unwrap();
+        let chunk = stream.read_bytes(size + 2).await.unwrap();
+        assert!(chunk[..size].iter().all(|byte| *byte == b'x'));
+        size
     }
     let app = Application::new()
-        .post("/", echo)
+        .post("/", echo_pieces)
         .body("/", BodyPlan::stream());
     let server = listen(app);
     let stream = yield_!(connect(server.local_addr()));
     for _ in 0..2 {
         let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n";
-        let wire = head.to_owned() + &"x".repeat(1_000_000);
-        let (sent, head, whole) = yield_!((
-            stream.write(wire.as_bytes()),
-            stream.read_until(b"\r\n\r\n", 4096),
-            sleep(Duration::ZERO),
-        ));
-        let _: () = whole;
-        sent.unwrap();
-        let head = String::from_utf8(head.unwrap()).unwrap();
+        let (first, rest) = (head.to_owned() + "xxx", "x".repeat(1_000_000 - 3));
+        yield_!(stream.write(first.as_bytes())).unwrap();
+        // Nothing more is sent before this has come back.
+        let head = yield_!(stream.read_until(b"\r\n\r\n", 4096)).unwrap();
+        let head = String::from_utf8(head).unwrap();
         assert_eq!(header(&head, "connection"), None);
-        let mut left = 1_000_000;
-        while left > 0 {
-            let size = yield_!(stream.read_until(b"\r\n", 80)).unwrap();
-            let size = usize::from_str_radix(str::from_utf8(&size).unwrap().trim(), 16).unwrap();
-            let chunk = yield_!(stream.read_bytes(size + 2)).unwrap();
-            assert!(chunk[..size].iter().all(|byte| *byte == b'x'));
-            left -= size;
-        }
+        assert_eq!(yield_!(echoed(&stream)), 3);
+        let read = async {
+            let mut left = rest.len();
+            while left > 0 {
+                left -= echoed(&stream).await;
+            }
+        };
+        let (sent, ()) = yield_!((stream.write(rest.as_bytes()), read));
+        sent.unwrap();
         assert_eq!(
             yield_!(stream.read_until(b"0\r\n\r\n", 80)).unwrap(),
             b"0\r\n\r\n"
@@ -274,7 +273,8 @@ fn who(ex: &mut Exchange) {
 
 #[squall::test]
 fn a_unix_socket_has_no_address_and_may_be_trusted() {
-    let path = std::env::temp_dir().join(format!("squall-who-{}.sock", std::process::id()));
+    let folder = Folder::new("who");
+    let path = folder.join("socket");
     let told = "GET / HTTP/1.0\r\nX-Real-Ip: 4.4.4.4\r\nX-Scheme: https\r\n\r\n";
     for (proxies, want) in [
         (["127.0.0.1"], "None None http"),

@@ -10,7 +10,8 @@ use squall_web::{
     Application, BodyPlan, Call, Error, Exchange, Handle, HttpServer, Result, StatusCode,
 };
 
-use super::{ask, body, connect, get, header, hello, read_answer, slow, status};
+use super::handlers::{hello, slow};
+use super::{ask, body, connect, get, header, read_answer, status};
 use crate::support::{Trace, capture_logs, held_bytes, run};
 
 const PIECE: usize = 64 * 1024;

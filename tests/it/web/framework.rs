@@ -9,7 +9,8 @@ use squall_web::{Application, Exchange, HttpServer, Result};
 
 use crate::support::{Trace, capture_logs, run};
 
-use super::{ask, body, connect, get, header, hello, read_answer, serve, status};
+use super::handlers::hello;
+use super::{ask, body, connect, get, header, read_answer, serve, status};
 
 #[squall::test]
 fn g114_errors_and_panics_become_500_and_say_nothing_of_themselves() {

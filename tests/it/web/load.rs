@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -16,6 +16,8 @@ use squall::net::{IoStream, TcpClient};
 use squall::sync::Semaphore;
 use squall::{IoLoop, sleep, yield_};
 use squall_web::{Application, Exchange, HttpServer, Result};
+
+use crate::programs::Running;
 
 /// Set in the child: on how many threads it serves.
 const SERVES: &str = "SQUALL_TEST_SERVES";
@@ -65,7 +67,7 @@ fn serve(threads: usize) -> Result<()> {
 
 /// The server in its process.
 struct Server {
-    process: Child,
+    process: Running,
     said: BufReader<ChildStdout>,
     address: SocketAddr,
 }
@@ -73,16 +75,16 @@ struct Server {
 impl Server {
     fn start(threads: usize) -> Server {
         let (_, module) = module_path!().split_once("::").unwrap();
-        let mut process = Command::new(std::env::current_exe().unwrap())
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
             .args([
                 "--exact",
                 "--nocapture",
                 &format!("{module}::a_signal_under_load_loses_no_request"),
             ])
             .env(SERVES, threads.to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stdout(Stdio::piped());
+        let mut process = Running::start(&mut command);
         let mut said = BufReader::new(process.stdout.take().unwrap());
         let port: u16 = says(&mut said, "port ").parse().unwrap();
         Server {
@@ -90,24 +92,6 @@ impl Server {
             said,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
         }
-    }
-
-    fn terminate(&self) {
-        let pid = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -192,7 +176,7 @@ fn loses_nothing_when_it_is_told_to_end(threads: usize) {
         .map(|_| thread::spawn(move || keeps_asking(address)))
         .collect();
     thread::sleep(Duration::from_millis(500));
-    server.terminate();
+    server.process.terminate();
     let mut all = Met::default();
     for client in clients {
         let met = client.join().unwrap();

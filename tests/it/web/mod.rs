@@ -1,5 +1,8 @@
 //! The HTTP server and the framework, over real sockets, with bytes written by hand.
 
+/// Handlers that several areas are asked for.
+pub(crate) mod handlers;
+
 /// Requests and answers on the wire.
 mod messages;
 
@@ -20,7 +23,7 @@ mod bounds;
 mod load;
 
 /// Other people's clients.
-pub(crate) mod clients;
+mod clients;
 
 /// How answers and connections end: whole, cut, handed over, shut down.
 mod ends;
@@ -46,6 +49,9 @@ mod hooks;
 /// Forms with files that go to disk.
 mod uploads;
 
+/// Requests that another site has a browser send.
+mod xsrf;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -58,11 +64,9 @@ use squall_web::{
 
 use crate::support::Trace;
 
-// ---------------------------------------------------------------- the application under test
+use handlers::{cut, hello, slow};
 
-pub(super) fn hello(ex: &mut Exchange) {
-    ex.write("hello");
-}
+// ---------------------------------------------------------------- the application under test
 
 #[squall::coroutine]
 fn echo(ex: &mut Exchange) -> Result<()> {
@@ -81,12 +85,6 @@ fn ticks(ex: &mut Exchange) -> Result<()> {
         yield_!(sleep(Duration::from_secs(1)));
     }
     Ok(())
-}
-
-#[squall::coroutine]
-pub(super) fn slow(ex: &mut Exchange) {
-    yield_!(sleep(Duration::from_secs(3600)));
-    ex.write("at last");
 }
 
 fn add(ex: &mut Exchange) -> Result<()> {
@@ -121,13 +119,6 @@ fn panics(_: &mut Exchange) {
 fn panics_later(_: &mut Exchange) {
     yield_!(());
     panic!("secret-detail");
-}
-
-#[squall::coroutine]
-fn cut(ex: &mut Exchange) -> Result<()> {
-    ex.write("half");
-    yield_!(ex.flush())?;
-    Err(Error::status_only(StatusCode::BAD_GATEWAY))
 }
 
 fn teapot(_: &mut Exchange) -> Result<()> {

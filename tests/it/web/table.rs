@@ -159,6 +159,7 @@ pub(crate) fn unescape(text: &str) -> Vec<u8> {
                 bytes.extend(std::iter::repeat_n(text.as_bytes()[at + 1], count));
                 while chars.next().is_some_and(|(at, _)| at < end) {}
             }
+            '{' if text[at + 1..].starts_with('*') => panic!("nothing to repeat in {text:?}"),
             _ => bytes.extend(c.to_string().bytes()),
         }
     }

@@ -3,7 +3,7 @@
 //! Without chromium it is skipped, and says so; in CI (`CI` set) nothing is skipped.
 
 use std::cell::RefCell;
-use std::process::{Child, Command, Stdio};
+use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use squall::{Promise, with_timeout};
 use squall_web::{Application, Exchange, Result};
 
 use super::serve;
-use crate::client::run_real;
+use crate::programs::{Folder, Running, chromium, has};
+use crate::support::run_real;
 
 #[path = "../../../examples/probe/websocket.rs"]
 mod routes;
@@ -22,48 +23,9 @@ fn page(ex: &mut Exchange) -> Result<()> {
     Ok(())
 }
 
-/// A browser that shows a page, until this is dropped.
-struct Browser(Child, std::path::PathBuf);
-
-impl Browser {
-    fn open(url: &str) -> Browser {
-        let profile = std::env::temp_dir().join(format!("squall-chat-{}", std::process::id()));
-        let process = Command::new("chromium")
-            .args([
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--disable-dev-shm-usage",
-                // So that it stays.
-                "--remote-debugging-port=0",
-            ])
-            .arg(format!("--user-data-dir={}", profile.display()))
-            .arg(url)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        Browser(process.expect("chromium starts"), profile)
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-        let _ = std::fs::remove_dir_all(&self.1);
-    }
-}
-
 #[test]
 fn page_talks_to_the_server() {
-    if Command::new("chromium").arg("--version").output().is_err() {
-        let note = "skipped: chromium is not installed (tests/install.sh installs it)";
-        assert!(std::env::var_os("CI").is_none(), "{note}");
-        eprintln!("{note}");
+    if !has("chromium") {
         return;
     }
     let seen = run_real(async || {
@@ -78,7 +40,14 @@ fn page_talks_to_the_server() {
                 }
             });
         let address = serve(routes::routes(app, 1024 * 1024));
-        let _browser = Browser::open(&format!("http://{address}/?demo"));
+        let profile = Folder::new("chat");
+        let mut chromium = chromium(&profile);
+        // With a port for debuggers, so that it stays.
+        chromium.args([
+            "--remote-debugging-port=0",
+            &format!("http://{address}/?demo"),
+        ]);
+        let _browser = Running::start(chromium.stdout(Stdio::null()).stderr(Stdio::null()));
         with_timeout(Duration::from_secs(60), seen).await
     });
     assert_eq!(seen.expect("the page reports"), "all 14 are well");

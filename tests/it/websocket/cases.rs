@@ -9,7 +9,7 @@ use squall::yield_;
 use squall_web::websocket::WebSocketOptions;
 
 use super::{close_code, frame, masked, open, serve_echo};
-use crate::client::run_real;
+use crate::support::run_real;
 use crate::web::table::unescape;
 
 struct Case {

@@ -6,13 +6,14 @@ use std::time::Duration;
 use squall::net::{IoStream, TcpServer};
 use squall::yield_;
 use squall_web::websocket::{
-    Compression, ConnectOptions, Message, WebSocketError, WebSocketOptions, websocket_connect,
+    Compression, ConnectOptions, Message, WebSocket, WebSocketError, WebSocketOptions,
+    websocket_connect,
 };
 use squall_web::{Application, Exchange, HttpServer, Result, StatusCode};
 
 use super::{echo_app, serve, text};
-use crate::client::run_real;
 use crate::net::tls::Authority;
+use crate::support::run_real;
 
 /// Reads a handshake, and answers it as it should be, with more headers.
 pub(super) async fn answer(stream: &IoStream, more: &str) -> squall::Result<String> {
@@ -38,11 +39,11 @@ fn accept_of(head: &str) -> String {
 
 /// Answers one handshake by `answer`, in which `{accept}` is the right one, and sends a message with
 /// it; gives what was asked.
-fn fake(answer: &'static str) -> (SocketAddr, squall::Deferred<String>) {
+fn fake(answer: &str) -> (SocketAddr, squall::Deferred<String>) {
     let server = TcpServer::bind("127.0.0.1:0").unwrap();
     let address = server.local_addr().unwrap();
     #[squall::coroutine]
-    fn serve(server: TcpServer, answer: &'static str) -> String {
+    fn serve(server: TcpServer, answer: String) -> String {
         let (stream, _) = yield_!(server.accept()).unwrap();
         let head = yield_!(stream.read_until(b"\r\n\r\n", 65536)).unwrap();
         let head = String::from_utf8(head).unwrap();
@@ -55,15 +56,26 @@ fn fake(answer: &'static str) -> (SocketAddr, squall::Deferred<String>) {
         let _ = yield_!(stream.read_partial(1));
         head
     }
-    (address, serve(server, answer))
+    (address, serve(server, answer.to_owned()))
 }
 
-async fn fails(answer: &'static str, options: ConnectOptions) -> WebSocketError {
+async fn fails(answer: &str, options: ConnectOptions) -> WebSocketError {
     let (address, asked) = fake(answer);
     let connected = websocket_connect(format!("ws://{address}/"), options).await;
     let error = connected.expect_err("the answer is not as it should be");
     drop(asked);
     error
+}
+
+/// What the client makes of a 101 with these headers.
+async fn switched(
+    headers: &str,
+    options: ConnectOptions,
+) -> std::result::Result<WebSocket, WebSocketError> {
+    let (address, asked) = fake(&format!("HTTP/1.1 101 Switching\r\n{headers}\r\n"));
+    let connected = websocket_connect(format!("ws://{address}/"), options).await;
+    drop(asked);
+    connected
 }
 
 #[squall::test]
@@ -118,7 +130,8 @@ fn answers_that_are_none_are_told_apart() {
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
         plain()
     ));
-    assert!(error.is_handshake());
+    assert_eq!(error.http_status(), Some(StatusCode::OK));
+    assert_eq!(error.to_string(), "the server answered 200 instead of 101");
     let redirect = "HTTP/1.1 302 Found\r\nLocation: ws://other/\r\nContent-Length: 0\r\n\r\n";
     let error = yield_!(fails(redirect, plain()));
     assert_eq!(error.http_status(), Some(StatusCode::FOUND));
@@ -126,41 +139,53 @@ fn answers_that_are_none_are_told_apart() {
         error.to_string(),
         "the server answered 302 and sends to \"ws://other/\"; redirects are not followed"
     );
-    const UP: &str = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n";
-    let cases: [(&'static str, &str); 9] = [
+    const RIGHT: &str =
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n";
+    let connected = yield_!(switched(RIGHT, plain()));
+    assert!(
+        connected.is_ok(),
+        "without what the cases below leave out or add"
+    );
+    for (headers, want) in [
         (
-            "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n",
+            "Connection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n",
             "no upgrade",
         ),
         (
-            "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n",
+            "Upgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n",
             "no upgrade",
         ),
         (
-            "HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n",
+            "Upgrade: h2c\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n",
             "no upgrade",
         ),
         (
-            "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n",
             "does not answer the key",
         ),
         (
-            "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n\r\n",
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AAAA\r\n",
             "does not answer the key",
         ),
         (
-            "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: c\r\n\r\n",
+            &format!("{RIGHT}Sec-WebSocket-Protocol: c\r\n"),
             "was not offered",
         ),
         (
-            "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+            &format!("{RIGHT}Sec-WebSocket-Extensions: permessage-deflate\r\n"),
             "was not offered",
         ),
+    ] {
+        let error = yield_!(switched(headers, plain())).expect_err(want);
+        assert!(
+            error.is_handshake() && error.to_string().contains(want),
+            "{headers}: {error}"
+        );
+    }
+    for (answer, want) in [
         ("SSH-2.0-OpenSSH\r\n\r\n", "malformed"),
         ("", "closed the connection in the handshake"),
-    ];
-    for (answer, want) in cases {
-        assert!(!answer.starts_with(UP) || answer.contains("HTTP/1.1 101"));
+    ] {
         let error = yield_!(fails(answer, plain()));
         assert!(
             error.is_handshake() && error.to_string().contains(want),
@@ -169,10 +194,9 @@ fn answers_that_are_none_are_told_apart() {
     }
     let mut compressed = plain();
     compressed.websocket.compression = Some(Compression::default());
-    let twice = "HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Accept: {accept}\r\n\
-                 Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=7\r\n\r\n";
-    let error = yield_!(fails(twice, compressed));
+    let extensions = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=7\r\n";
+    let connected = yield_!(switched(&format!("{RIGHT}{extensions}"), compressed));
+    let error = connected.expect_err("seven bits are none");
     assert!(error.to_string().contains("malformed"), "{error}");
 }
 

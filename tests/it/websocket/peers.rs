@@ -1,11 +1,11 @@
 //! Python's `websockets` and node's `ws`, each as client and as server, with compression and without.
 //!
-//! `tests/install.sh` installs them under `target/peers`; what is not there is skipped, and says so. In
+//! `tests/install.sh` installs them; what is not there is skipped, and says so. In
 //! CI (`CI` set) nothing is skipped.
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use squall::{run_in_executor, yield_};
 use squall_web::websocket::{
@@ -14,41 +14,31 @@ use squall_web::websocket::{
 use squall_web::{Application, Exchange, Result};
 
 use super::serve;
-use crate::client::run_real;
+use crate::programs::{self, Running, is_installed};
+use crate::support::run_real;
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
-}
-
-/// A program that needs a file to be there; none, and a note, if it is not.
-fn peer(name: &str, needs: &str, program: &Path, arguments: &[&str]) -> Option<Command> {
-    let needs = root().join(needs);
-    if !needs.exists() {
-        let note = format!("skipped: {name} is not installed (tests/install.sh installs it)");
-        assert!(std::env::var_os("CI").is_none(), "{note}");
-        eprintln!("{note}");
-        return None;
-    }
+/// A script in `tests/data`, to be run by a program.
+fn script(program: impl AsRef<OsStr>, name: &str) -> Command {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let mut command = Command::new(program);
-    command.args(arguments).stdout(Stdio::piped());
-    Some(command)
+    command.arg(data.join(name)).stdout(Stdio::piped());
+    command
 }
 
-fn python(arguments: &[&str]) -> Option<Command> {
-    let program = root().join("target/peers/venv/bin/python");
-    let script = root().join("tests/data/websocket_peer.py");
-    let arguments = [&[script.to_str().unwrap()], arguments].concat();
-    let needs = "target/peers/venv/bin/python";
-    peer("websockets for Python", needs, &program, &arguments)
+fn with_python() -> Option<Command> {
+    let python = programs::python();
+    is_installed(python.exists(), "websockets for Python")
+        .then(|| script(python, "websocket_peer.py"))
 }
 
-fn node(arguments: &[&str]) -> Option<Command> {
-    let script = root().join("tests/data/websocket_peer.mjs");
-    let modules = root().join("target/peers/node");
-    let own = [script.to_str().unwrap(), modules.to_str().unwrap()];
-    let arguments = [&own[..], arguments].concat();
-    let needs = "target/peers/node/node_modules/ws";
-    peer("ws for node", needs, Path::new("node"), &arguments)
+fn with_node() -> Option<Command> {
+    let modules = programs::peers().join("node");
+    let ws = modules.join("node_modules/ws");
+    is_installed(ws.exists(), "ws for node").then(|| {
+        let mut command = script("node", "websocket_peer.mjs");
+        command.arg(modules);
+        command
+    })
 }
 
 /// An echo that closes when it is asked to.
@@ -74,10 +64,11 @@ fn echo(ex: &mut Exchange) -> Result<()> {
 }
 
 /// Has the program talk to our echo, and gives what it prints.
-fn connects(program: fn(&[&str]) -> Option<Command>) -> Option<String> {
+fn connects(program: Option<Command>) -> Option<String> {
+    let mut command = program?;
     run_real(async || {
         let address = serve(Application::new().get("/ws", echo));
-        let mut command = program(&["connect", &format!("ws://{address}/ws")])?;
+        command.args(["connect", &format!("ws://{address}/ws")]);
         let output = run_in_executor(move || command.output());
         let output = output.await.unwrap().expect("it runs");
         let printed = String::from_utf8(output.stdout).unwrap();
@@ -88,7 +79,7 @@ fn connects(program: fn(&[&str]) -> Option<Command>) -> Option<String> {
 
 #[test]
 fn python_connects_to_us() {
-    let Some(printed) = connects(python) else {
+    let Some(printed) = connects(with_python()) else {
         return;
     };
     let want = "extensions ['permessage-deflate'] subprotocol a\nclosed 4001 enough\n\
@@ -102,7 +93,7 @@ fn python_connects_to_us() {
 
 #[test]
 fn node_connects_to_us() {
-    let Some(printed) = connects(node) else {
+    let Some(printed) = connects(with_node()) else {
         return;
     };
     let agreed: Vec<&str> = printed
@@ -125,33 +116,13 @@ fn node_connects_to_us() {
     );
 }
 
-/// A server that is ended with this.
-struct Server(Child, u16);
-
-impl Server {
-    fn start(program: fn(&[&str]) -> Option<Command>) -> Option<Server> {
-        let mut child = program(&["serve"])?.spawn().expect("it starts");
-        let mut line = String::new();
-        let out = child.stdout.as_mut().expect("its output is piped");
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let port = line.trim().parse().expect("it prints its port");
-        Some(Server(child, port))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Talks to a peer's echo in all ways.
-fn talks_to(program: fn(&[&str]) -> Option<Command>) {
-    let Some(server) = Server::start(program) else {
+fn talks_to(program: Option<Command>) {
+    let Some(mut command) = program else {
         return;
     };
-    let port = server.1;
+    let mut server = Running::start(command.arg("serve"));
+    let port = server.port();
     run_real(async || {
         for (bits, no_context) in [(15, false), (15, true), (10, false), (9, true)] {
             let options = ConnectOptions {
@@ -198,10 +169,10 @@ fn talks_to(program: fn(&[&str]) -> Option<Command>) {
 
 #[test]
 fn we_connect_to_python() {
-    talks_to(python);
+    talks_to(with_python());
 }
 
 #[test]
 fn we_connect_to_node() {
-    talks_to(node);
+    talks_to(with_node());
 }

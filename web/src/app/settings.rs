@@ -21,7 +21,7 @@ impl Application {
     /// [checked](Exchange::check_xsrf) to come from pages of this site: Tornado's `xsrf_cookies`.
     ///
     /// The pages put [`xsrf_token`](Exchange::xsrf_token) into their forms. Of a body that a route
-    /// streams the arguments do not count: send the header.
+    /// streams the arguments count only if it came with its head: send the header.
     pub fn xsrf_cookies(self, xsrf: Xsrf) -> Application {
         self.set(|site| site.xsrf = Some(xsrf))
     }

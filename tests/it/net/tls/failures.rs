@@ -1,12 +1,12 @@
 //! What goes wrong, and what is said of it.
 
-use std::fs;
 use std::time::Duration;
 
 use squall::net::{Identity, IoStream, Roots, TlsAcceptor, TlsConnector};
 use squall::{Error, yield_};
 
 use crate::net::{LIMIT, settled};
+use crate::programs::Folder;
 
 use super::{Authority, Pair, accept, shake, start};
 
@@ -276,17 +276,14 @@ fn bad_settings_say_what_is_wrong() {
     assert!(pem(&broken, &one.key).contains("certificate"));
     let said = error(Identity::files("/no/such.pem", "/no/such.key"));
     assert!(said.starts_with("/no/such.pem: No such file"), "{said}");
-    let folder = std::env::temp_dir().join(format!("squall-tls-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    let [cert, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name));
-    fs::write(&cert, &one.certificate).unwrap();
-    fs::write(&key, &other.key).unwrap();
+    let folder = Folder::new("tls");
+    let cert = folder.write("cert.pem", &one.certificate);
+    let key = folder.write("key.pem", &other.key);
     let said = error(Identity::files(&cert, &key));
     let want = format!("{} is not the key of {}", key.display(), cert.display());
     assert_eq!(said, want);
     let roots = Roots::file(&key).unwrap_err();
     assert!(roots.to_string().ends_with("there is no certificate in it"));
-    fs::remove_dir_all(&folder).unwrap();
 
     let builder = || TlsAcceptor::builder(one.identity());
     let system = builder()

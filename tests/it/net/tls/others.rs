@@ -1,14 +1,13 @@
-//! Other programs at the other end; a test passes without them where they are not installed.
+//! Other programs at the other end.
 
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use squall::net::{IoStream, TcpClient, TcpServer};
 use squall::{Result, run_in_executor, yield_};
 
 use crate::net::{LIMIT, bind};
+use crate::programs::{Folder, Running, has};
 
 use super::{Authority, Pair};
 
@@ -21,41 +20,13 @@ fn echo(stream: IoStream) -> Result<()> {
 }
 
 /// A folder with the roots, a certificate and its key.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str, authority: &Authority, pair: &Pair) -> Folder {
-        let folder = std::env::temp_dir().join(format!("squall-{name}-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("roots.pem"), &authority.pem).unwrap();
-        fs::write(folder.join("cert.pem"), &pair.certificate).unwrap();
-        fs::write(folder.join("key.pem"), &pair.key).unwrap();
-        Folder(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn is_there(program: &str, argument: &str) -> bool {
-    let is_there = Command::new(program).arg(argument).output().is_ok();
-    if !is_there {
-        println!("{program} is not there, so nothing was tried against it");
-    }
-    is_there
-}
-
-/// Ends a server with its test.
-struct Ended(Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn files(name: &str, authority: &Authority, pair: &Pair) -> Folder {
+    let files = [
+        ("roots.pem", &*authority.pem),
+        ("cert.pem", &pair.certificate),
+        ("key.pem", &pair.key),
+    ];
+    Folder::with(name, &files)
 }
 
 /// A server of this crate's, and its port.
@@ -67,12 +38,12 @@ fn serve(pair: &Pair) -> u16 {
 
 #[squall::test]
 fn openssl_s_client_talks_to_our_server() {
-    if !is_there("openssl", "version") {
+    if !has("openssl") {
         return;
     }
     let authority = Authority::new("test authority");
     let pair = authority.issue(&["example.org"]);
-    let folder = Folder::new("s-client", &authority, &pair);
+    let folder = files("s-client", &authority, &pair);
     let port = serve(&pair);
     for version in ["-tls1_2", "-tls1_3"] {
         let mut client = Command::new("openssl");
@@ -85,21 +56,21 @@ fn openssl_s_client_talks_to_our_server() {
                 "example.org",
             ])
             .args(["-servername", "example.org", version, "-CAfile"])
-            .arg(folder.0.join("roots.pem"))
+            .arg(folder.join("roots.pem"))
             .args(["-connect", &format!("127.0.0.1:{port}")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let talk = move || {
-            let mut child = Ended(client.spawn().unwrap());
-            let mut input = child.0.stdin.take().unwrap();
+            let mut child = Running::start(&mut client);
+            let mut input = child.stdin.take().unwrap();
             input.write_all(b"hello\n").unwrap();
             let mut answer = String::new();
-            let mut output = BufReader::new(child.0.stdout.take().unwrap());
+            let mut output = BufReader::new(child.stdout.take().unwrap());
             output.read_line(&mut answer).unwrap();
             let mut errors = String::new();
             if answer.is_empty() {
-                let mut stderr = child.0.stderr.take().unwrap();
+                let mut stderr = child.stderr.take().unwrap();
                 stderr.read_to_string(&mut errors).unwrap();
             }
             (answer, errors)
@@ -111,12 +82,12 @@ fn openssl_s_client_talks_to_our_server() {
 
 #[squall::test]
 fn our_client_talks_to_openssl_s_server() {
-    if !is_there("openssl", "version") {
+    if !has("openssl") {
         return;
     }
     let authority = Authority::new("test authority");
     let pair = authority.issue(&["127.0.0.1"]);
-    let folder = Folder::new("s-server", &authority, &pair);
+    let folder = files("s-server", &authority, &pair);
     for version in ["-tls1_2", "-tls1_3"] {
         // `-rev` answers each line, reversed; it tells its port when it accepts.
         let mut server = Command::new("openssl");
@@ -129,13 +100,13 @@ fn our_client_talks_to_openssl_s_server() {
                 version,
                 "-cert",
             ])
-            .arg(folder.0.join("cert.pem"))
+            .arg(folder.join("cert.pem"))
             .arg("-key")
-            .arg(folder.0.join("key.pem"))
+            .arg(folder.join("key.pem"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        let mut child = Ended(server.spawn().unwrap());
-        let output = child.0.stdout.take().unwrap();
+        let mut child = Running::start(&mut server);
+        let output = child.stdout.take().unwrap();
         let find_port = move || {
             let mut lines = BufReader::new(output).lines().map_while(|line| line.ok());
             let accept = lines.find(|line| line.starts_with("ACCEPT"))?;
@@ -161,7 +132,7 @@ fn our_client_talks_to_openssl_s_server() {
 
 #[squall::test]
 fn python_s_ssl_talks_to_our_server_and_sees_its_end() {
-    if !is_there("python3", "--version") {
+    if !has("python3") {
         return;
     }
     const SCRIPT: &str = "
@@ -192,14 +163,14 @@ with socket.create_connection(('127.0.0.1', int(sys.argv[2]))) as plain:
 
     let authority = Authority::new("test authority");
     let pair = authority.issue(&["example.org"]);
-    let folder = Folder::new("python", &authority, &pair);
+    let folder = files("python", &authority, &pair);
     let (server, port): (TcpServer, u16) = bind();
     drop(
         server
             .tls(pair.acceptor())
             .serve(|stream, _| until_bye(stream)),
     );
-    let roots = folder.0.join("roots.pem");
+    let roots = folder.join("roots.pem");
     let run = move || {
         let mut python = Command::new("python3");
         python.args(["-c", SCRIPT]).arg(roots).arg(port.to_string());

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use squall::net::{
@@ -12,6 +11,7 @@ use squall::testing::Network;
 use squall::{Result, sleep, yield_};
 
 use crate::net::{LIMIT, bind, settled};
+use crate::programs::Folder;
 use crate::support::{capture_all_logs, ends, run};
 
 use super::{Authority, Pair};
@@ -208,15 +208,11 @@ fn threads_have_the_server_s_tls() {
 
 // Reloading.
 
-struct Files {
-    folder: PathBuf,
-}
+struct Files(Folder);
 
 impl Files {
     fn new(pair: &Pair) -> Files {
-        let folder = std::env::temp_dir().join(format!("squall-reload-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let files = Files { folder };
+        let files = Files(Folder::new("reload"));
         files.put("key.pem", &pair.key);
         files.put("cert.pem", &pair.certificate);
         files
@@ -224,21 +220,14 @@ impl Files {
 
     /// As those who renew certificates do: beside, then in its place.
     fn put(&self, name: &str, text: &str) {
-        let beside = self.folder.join("new");
-        fs::write(&beside, text).unwrap();
-        fs::rename(beside, self.folder.join(name)).unwrap();
+        let beside = self.0.write("new", text);
+        fs::rename(beside, self.0.join(name)).unwrap();
     }
 
     fn acceptor(&self) -> TlsAcceptor {
-        let [cert, key] = ["cert.pem", "key.pem"].map(|name| self.folder.join(name));
+        let [cert, key] = ["cert.pem", "key.pem"].map(|name| self.0.join(name));
         let identity = Identity::files(cert, key).unwrap();
         TlsAcceptor::builder(identity).build().unwrap()
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -283,7 +272,7 @@ fn certificate_that_changes_is_loaded_anew_and_a_bad_one_is_not() {
             files.put("cert.pem", "nonsense");
             sleep(a_minute).await;
             assert_eq!(yield_!(shown(client.clone(), port)), new);
-            fs::remove_file(files.folder.join("cert.pem")).unwrap();
+            fs::remove_file(files.0.join("cert.pem")).unwrap();
             sleep(a_minute).await;
             assert_eq!(yield_!(shown(client.clone(), port)), new);
 

@@ -4,22 +4,23 @@
 //! nothing is skipped.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-/// A running showcase; ended when this is dropped.
+use crate::programs::{Running, dom, has};
+
 struct Showcase {
-    process: Child,
+    _process: Running,
     url: String,
 }
 
 impl Showcase {
     fn start() -> Showcase {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_showcase"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_showcase"));
+        command
             .args(["--port", "0"])
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the showcase starts");
+            .stderr(Stdio::null());
+        let mut process = Running::start(&mut command);
         let out = process.stdout.take().expect("stdout is piped");
         let line = BufReader::new(out).lines().map_while(Result::ok);
         let url = line
@@ -30,7 +31,10 @@ impl Showcase {
             .find(|word| word.starts_with("http://"))
             .expect("it says where it listens");
         let url = url.trim_end_matches('/').to_owned();
-        Showcase { process, url }
+        Showcase {
+            _process: process,
+            url,
+        }
     }
 
     fn curl(&self, path: &str) -> (String, String) {
@@ -43,24 +47,6 @@ impl Showcase {
         let (body, status) = text.rsplit_once('\n').expect("a status");
         (status.to_owned(), body.to_owned())
     }
-}
-
-impl Drop for Showcase {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// True if the program is there; says that the test is skipped if not, and fails in CI.
-fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok();
-    if !found {
-        let note = format!("skipped: {program} is not installed (tests/install.sh installs it)");
-        assert!(std::env::var_os("CI").is_none(), "{note}");
-        eprintln!("{note}");
-    }
-    found
 }
 
 /// When the load of a page began and ended.
@@ -127,28 +113,7 @@ fn a_browser_runs_every_card() {
         return;
     }
     let showcase = Showcase::start();
-    let profile = std::env::temp_dir().join(format!("squall-showcase-{}", std::process::id()));
-    let output = Command::new("chromium")
-        .args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-dev-shm-usage",
-            "--virtual-time-budget=20000",
-            "--dump-dom",
-        ])
-        .arg(format!("--user-data-dir={}", profile.display()))
-        .arg(format!("{}/?demo=all", showcase.url))
-        .output()
-        .expect("chromium runs");
-    let _ = std::fs::remove_dir_all(&profile);
-    let dom = String::from_utf8_lossy(&output.stdout);
-    let error = String::from_utf8_lossy(&output.stderr);
+    let (dom, error) = dom(&format!("{}/?demo=all", showcase.url));
     for want in WANTED {
         assert!(
             dom.contains(want),
