@@ -11,8 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a program may take that is not to take any time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a program may take until it hangs: one in debug on a busy machine has much to do meanwhile.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 // ---------------------------------------------------------------- whether it is there
 

@@ -28,10 +28,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use crate::programs::{Folder, Running, free_port, wait_for};
-
-/// How long anything may take that is not to take any time.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::programs::{Folder, PATIENCE, Running, free_port, wait_for};
 
 /// Somebody who listens on a port of this machine, and is asked.
 pub(super) struct Server {

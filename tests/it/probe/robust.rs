@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Probe, Wire, example, ms};
-use crate::programs::{Running, free_port};
+use crate::programs::{PATIENCE, Running, free_port};
 
 const HELLO: &str = "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -280,7 +280,7 @@ fn descriptors_that_have_run_out_come_back() {
     drop(wires);
     let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
     stream
-        .set_read_timeout(Some(super::PATIENCE))
+        .set_read_timeout(Some(PATIENCE))
         .expect("a socket has options");
     let request = "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     std::io::Write::write_all(&mut stream, request.as_bytes()).expect("it is taken");

@@ -376,7 +376,7 @@ fn a_drain_names_who_did_not_finish_and_where() {
     };
     let told = unfinished.to_string();
     assert!(
-        told.starts_with("slow (") && told.contains("tests/it/web/mod.rs:"),
+        told.starts_with("slow (") && told.contains("tests/it/web/handlers.rs:"),
         "{told}"
     );
     assert!(
