@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use super::ready::more_room;
 
-/// How many lanes there are: all are looked at whenever the first entry is asked for.
+/// How many lanes there are: all that are not empty are looked at whenever the first entry is asked for.
 const LANES: usize = 4;
 
 /// What a lane keeps of its room when it is empty.
@@ -20,38 +20,33 @@ const KEPT: usize = 256;
 pub(super) struct Deadlines<T> {
     /// Invariant: each is in order.
     lanes: [VecDeque<T>; LANES],
+    /// A bit for each lane that is not empty.
+    used: u32,
     rest: BinaryHeap<Reverse<T>>,
+    /// The first of all, and its lane, or `LANES` for the heap: it is asked for several times a turn.
+    first: Option<(usize, T)>,
 }
-
-/// Where the first entry is: a lane's number, or `LANES` for the heap.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place(usize);
 
 impl<T: Ord + Copy> Deadlines<T> {
     pub(super) fn new() -> Deadlines<T> {
         Deadlines {
             lanes: Default::default(),
+            used: 0,
             rest: BinaryHeap::new(),
+            first: None,
         }
     }
 
     #[inline]
     pub(super) fn push(&mut self, entry: T) {
-        // The fullest of those that fit: the end that is nearest before it. An empty one comes last.
-        let mut best: Option<(usize, Option<T>)> = None;
-        for (n, lane) in self.lanes.iter().enumerate() {
-            let end = lane.back().copied();
-            if end <= Some(entry) && best.is_none_or(|(_, of_best)| of_best < end) {
-                best = Some((n, end));
-            }
-        }
-        match best {
-            Some((n, _)) => {
-                let lane = &mut self.lanes[n];
+        let n = self.lane_for(&entry).unwrap_or(LANES);
+        match self.lanes.get_mut(n) {
+            Some(lane) => {
                 if lane.len() == lane.capacity() {
                     lane.reserve_exact(more_room(lane.len()));
                 }
                 lane.push_back(entry);
+                self.used |= 1 << n;
             }
             None => {
                 if self.rest.len() == self.rest.capacity() {
@@ -60,34 +55,63 @@ impl<T: Ord + Copy> Deadlines<T> {
                 self.rest.push(Reverse(entry));
             }
         }
+        if self.first.is_none_or(|(_, first)| entry < first) {
+            self.first = Some((n, entry));
+        }
     }
 
-    /// Returns the first entry, and where it is.
-    #[inline]
-    pub(super) fn first(&self) -> Option<(Place, T)> {
-        let mut first = self.rest.peek().map(|Reverse(entry)| (LANES, *entry));
-        for (n, lane) in self.lanes.iter().enumerate() {
-            if let Some(front) = lane.front()
-                && first.is_none_or(|(_, entry)| *front < entry)
+    /// The lane whose end is the nearest before an entry; or else one that is empty.
+    fn lane_for(&self, entry: &T) -> Option<usize> {
+        let mut best: Option<(usize, &T)> = None;
+        for n in bits(self.used) {
+            if let Some(end) = self.lanes[n].back()
+                && end <= entry
+                && best.is_none_or(|(_, of_best)| of_best < end)
             {
-                first = Some((n, *front));
+                best = Some((n, end));
             }
         }
-        first.map(|(n, entry)| (Place(n), entry))
+        let empty = self.used.trailing_ones() as usize;
+        best.map_or((empty < LANES).then_some(empty), |(n, _)| Some(n))
     }
 
-    /// Takes the first entry out of its place, which [`first`](Self::first) has just told.
+    /// Returns the first entry.
     #[inline]
-    pub(super) fn remove(&mut self, Place(n): Place) {
+    pub(super) fn first(&self) -> Option<T> {
+        self.first.map(|(_, entry)| entry)
+    }
+
+    fn find_first(&self) -> Option<(usize, T)> {
+        let mut first = self.rest.peek().map(|Reverse(entry)| (LANES, entry));
+        for n in bits(self.used) {
+            if let Some(front) = self.lanes[n].front()
+                && first.is_none_or(|(_, entry)| front < entry)
+            {
+                first = Some((n, front));
+            }
+        }
+        first.map(|(n, entry)| (n, *entry))
+    }
+
+    /// Takes out the first entry.
+    #[inline]
+    pub(super) fn remove_first(&mut self) {
+        let Some((n, _)) = self.first else {
+            return;
+        };
         match self.lanes.get_mut(n) {
             Some(lane) => {
                 lane.pop_front();
-                if lane.is_empty() && lane.capacity() > KEPT {
-                    lane.shrink_to(KEPT);
+                if lane.is_empty() {
+                    self.used &= !(1 << n);
+                    if lane.capacity() > KEPT {
+                        lane.shrink_to(KEPT);
+                    }
                 }
             }
             None => drop(self.rest.pop()),
         }
+        self.first = self.find_first();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -102,9 +126,23 @@ impl<T: Ord + Copy> Deadlines<T> {
 
     /// Keeps those that `is_kept` says to.
     pub(super) fn retain(&mut self, is_kept: impl Fn(&T) -> bool) {
-        for lane in &mut self.lanes {
+        for (n, lane) in self.lanes.iter_mut().enumerate() {
             lane.retain(&is_kept);
+            if lane.is_empty() {
+                self.used &= !(1 << n);
+            }
         }
         self.rest.retain(|Reverse(entry)| is_kept(entry));
+        self.first = self.find_first();
     }
+}
+
+/// The numbers of the bits that are set.
+#[inline]
+fn bits(mut set: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = set.trailing_zeros();
+        set &= set.wrapping_sub(1);
+        (lowest < u32::BITS).then_some(lowest as usize)
+    })
 }

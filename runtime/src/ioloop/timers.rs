@@ -14,7 +14,7 @@ use std::task::Waker;
 use slab::Slab;
 
 use super::callback::Callback;
-use super::deadlines::{Deadlines, Place};
+use super::deadlines::Deadlines;
 use super::ready::{give_room_back, make_room, replace_waker};
 use crate::coro::tick::Tick;
 
@@ -169,7 +169,7 @@ impl Timers {
 
     /// The next deadline that is not dead.
     pub(crate) fn next_deadline(&mut self) -> Option<Tick> {
-        Some(self.next()?.1.deadline)
+        Some(self.next()?.deadline)
     }
 
     /// The last timer that has been set; those set from now on come after it.
@@ -182,8 +182,8 @@ impl Timers {
     /// Newer ones that are due as well are passed over; at the end, when there are no more, they are
     /// put back.
     pub(crate) fn pop_due(&mut self, now: Tick, newest: u64) -> Option<Action> {
-        while let Some((place, entry)) = self.next().filter(|(_, entry)| entry.deadline <= now) {
-            self.deadlines.remove(place);
+        while let Some(entry) = self.next().filter(|entry| entry.deadline <= now) {
+            self.deadlines.remove_first();
             if entry.timeout.sequence <= newest {
                 return Some(self.actions.remove(entry.timeout.slot as usize).1);
             }
@@ -196,12 +196,12 @@ impl Timers {
     }
 
     /// The next entry that is not dead; it stays.
-    fn next(&mut self) -> Option<(Place, Entry)> {
-        while let Some((place, entry)) = self.deadlines.first() {
+    fn next(&mut self) -> Option<Entry> {
+        while let Some(entry) = self.deadlines.first() {
             if self.contains(entry.timeout) {
-                return Some((place, entry));
+                return Some(entry);
             }
-            self.deadlines.remove(place);
+            self.deadlines.remove_first();
             self.dead -= 1;
         }
         None
