@@ -49,7 +49,10 @@ mod hooks;
 /// Forms with files that go to disk.
 mod uploads;
 
-/// Requests that another site has a browser send.
+/// Files of a directory.
+mod files;
+
+/// Requests that another site has a browser send, told by a token.
 mod xsrf;
 
 use std::net::SocketAddr;

@@ -292,6 +292,10 @@ impl Exchange {
             )));
         }
         self.set_header(LOCATION, url)?;
+        if *self.head.method() == Method::HEAD {
+            // What GET says of the nothing that it sends.
+            self.set_header(CONTENT_LENGTH, 0_u64)?;
+        }
         self.status = status;
         self.written.clear();
         self.finish();
