@@ -50,8 +50,8 @@ pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 pub use app::{Application, AsyncFunction, HandlerFunction, RequestHandler, SyncFunction};
 pub use client::AsyncHttpClient;
 pub use conn::{
-    BodyPlan, Call, ClientGone, Detached, Exchange, FormFile, Handle, HandlerResult, IntoName,
-    IntoValue, Request, TrustedProxies, Verb, Xsrf,
+    BodyPlan, Call, ClientGone, CrossOrigin, Detached, Exchange, FormFile, Handle, HandlerResult,
+    IntoName, IntoValue, Request, TrustedProxies, Verb, Xsrf,
 };
 pub use error::{Error, Result};
 pub use files::StaticFiles;

@@ -55,6 +55,9 @@ mod files;
 /// Requests that another site has a browser send, told by a token.
 mod xsrf;
 
+/// The same, told by what the browser says.
+mod cross_origin;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

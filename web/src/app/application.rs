@@ -385,11 +385,21 @@ impl Application {
         self.routes.len() - 1
     }
 
-    /// A method that is lacking is told of first, whoever asks.
-    fn check_xsrf(&self, route: &Route, verb: Verb, ex: &mut Exchange) -> Result<()> {
-        let is_on = ex.site.as_ref().is_some_and(|site| site.xsrf.is_some());
+    /// Checks that no other site has a browser send what changes something. A method that is lacking is
+    /// told of first, whoever asks.
+    fn check_forgery(&self, route: &Route, verb: Verb, ex: &mut Exchange) -> Result<()> {
+        let Some(site) = &ex.site else {
+            return Ok(());
+        };
+        let (by_origin, by_token) = (site.cross_origin.is_some(), site.xsrf.is_some());
         let is_harmless = matches!(verb, Verb::Get | Verb::Head | Verb::Options);
-        match is_on && !is_harmless && !route.xsrf_exempt && route.target.endpoint().answers(verb) {
+        if is_harmless || route.xsrf_exempt || !route.target.endpoint().answers(verb) {
+            return Ok(());
+        }
+        if by_origin {
+            ex.check_cross_origin()?;
+        }
+        match by_token {
             true => ex.check_xsrf(),
             false => Ok(()),
         }
@@ -438,7 +448,7 @@ impl Handle for Application {
         }
         let endpoint = route.target.endpoint();
         match Verb::of(ex.request().method()) {
-            Some(verb) => match self.check_xsrf(route, verb, ex) {
+            Some(verb) => match self.check_forgery(route, verb, ex) {
                 Ok(()) => endpoint.serve(verb, ex),
                 Err(error) => Call::done(Err::<(), _>(error)),
             },

@@ -1,6 +1,8 @@
 //! What an application decides for all of its answers.
 
-use crate::conn::{ErrorPage, Exchange, IntoName, IntoValue, LogFunction, Site, Who, Xsrf};
+use crate::conn::{
+    CrossOrigin, ErrorPage, Exchange, IntoName, IntoValue, LogFunction, Site, Who, Xsrf,
+};
 use crate::error::{Error, Result};
 use crate::http::{Compression, CookieSecret};
 
@@ -24,6 +26,17 @@ impl Application {
     /// streams the arguments count only if it came with its head: send the header.
     pub fn xsrf_cookies(self, xsrf: Xsrf) -> Application {
         self.set(|site| site.xsrf = Some(xsrf))
+    }
+
+    /// Has all requests that may change something (all but `GET`, `HEAD` and `OPTIONS`)
+    /// [checked](Exchange::check_cross_origin) to come from pages of this site, or of origins that are
+    /// trusted, by what the browser says of them: Tornado's `cross_origin_protection`. Pages need no
+    /// token then. Before the handler's `prepare`.
+    ///
+    /// Browsers from 2023 on say it; for older ones use [`xsrf_cookies`](Application::xsrf_cookies).
+    /// [`xsrf_exempt`](Application::xsrf_exempt) leaves a path's requests out of both.
+    pub fn cross_origin_protection(self, protection: CrossOrigin) -> Application {
+        self.set(|site| site.cross_origin = Some(protection))
     }
 
     /// Has each request that was answered, or cut, or refused, told to a function, in place of the access

@@ -13,6 +13,7 @@ mod call;
 mod clock;
 mod compress;
 mod cookies;
+mod cross_origin;
 mod debug_page;
 mod etag;
 mod exchange;
@@ -38,6 +39,7 @@ mod worker;
 mod xsrf;
 
 pub use call::{Call, HandlerResult};
+pub use cross_origin::CrossOrigin;
 pub use exchange::Exchange;
 pub use form::FormFile;
 pub use plan::BodyPlan;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use http::{HeaderName, HeaderValue};
 
+use super::cross_origin::CrossOrigin;
 use super::exchange::Exchange;
 use crate::error::{Error, Result};
 use crate::http::{Compression, Cookie, CookieSecret};
@@ -18,6 +19,7 @@ pub(crate) struct Site {
     pub(crate) compression: Option<Compression>,
     pub(crate) secret: Option<CookieSecret>,
     pub(crate) xsrf: Option<Xsrf>,
+    pub(crate) cross_origin: Option<CrossOrigin>,
     /// Those of all answers.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) log: Option<LogFunction>,
@@ -43,6 +45,7 @@ impl Site {
             compression: self.compression.or(outer.compression),
             secret: self.secret.or_else(|| outer.secret.clone()),
             xsrf: self.xsrf.or_else(|| outer.xsrf.clone()),
+            cross_origin: (self.cross_origin).or_else(|| outer.cross_origin.clone()),
             headers,
             log: self.log.or_else(|| outer.log.clone()),
             error_page: self.error_page.or_else(|| outer.error_page.clone()),

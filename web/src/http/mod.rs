@@ -48,6 +48,7 @@ mod date;
 mod etag;
 mod form;
 mod multipart;
+mod origin;
 mod signed;
 mod xsrf;
 
@@ -69,6 +70,7 @@ pub use self::limits::Limits;
 pub use self::multipart::{
     MultipartDecoder, MultipartError, MultipartEvent, MultipartLimits, PartHead,
 };
+pub(crate) use self::origin::{is_origin, same_origin};
 pub use self::parse::{Parse, ParseError, parse_request};
 pub(crate) use self::rate::Allowance;
 #[cfg(all(feature = "http2", feature = "tls"))]

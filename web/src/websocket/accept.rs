@@ -109,13 +109,10 @@ impl Handshake {
 
     /// Whose page connects, if it is one.
     pub(super) fn origin(&self, ex: &Exchange) -> Result<Option<String>> {
-        let mut origins = values(ex, "origin");
-        let (origin, another) = (origins.next(), origins.next());
-        match (origin.map(std::str::from_utf8), another) {
-            (None, _) => Ok(None),
-            (Some(Ok(origin)), None) => Ok(Some(origin.to_owned())),
-            _ => Err(cross_origin("several, or no text")),
-        }
+        let origin = ex
+            .origin()
+            .map_err(|_| cross_origin("several, or no text"))?;
+        Ok(origin.map(str::to_owned))
     }
 
     /// The subprotocols that the client speaks, the best first.

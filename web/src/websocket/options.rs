@@ -106,7 +106,7 @@ pub enum Origins {
 impl Origins {
     /// True if a page of this origin may connect to this host.
     pub(super) fn allow(&self, origin: &str, host: &str) -> bool {
-        let is_same = super::codec::same_origin(origin, host);
+        let is_same = crate::http::same_origin(origin, host);
         match self {
             Origins::Same => is_same,
             Origins::Also(others) => {

@@ -22,15 +22,6 @@ pub(in super::super) fn is_key(key: &[u8]) -> bool {
     OF_KEYS.decode(key).is_ok_and(|bytes| bytes.len() == 16)
 }
 
-/// True if a page of this origin was served by this host: `Origin` has a scheme, `Host` has not.
-pub(in super::super) fn same_origin(origin: &str, host: &str) -> bool {
-    let Some((_, rest)) = origin.split_once("://") else {
-        return false;
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    !authority.is_empty() && authority.eq_ignore_ascii_case(host)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,27 +49,5 @@ mod tests {
         check("dGhlIHNhbXBsZSBub25j", false);
         check("dGhlIHNhbXBsZSBub25j?Q==", false);
         check("dGhlIHNhbXBsZSBub25j=Q==", false);
-    }
-
-    #[test]
-    fn origin_is_compared_with_the_host() {
-        // W9
-        let check = |origin, host, want| assert_eq!(same_origin(origin, host), want, "{origin}");
-        check("http://h.example", "h.example", true);
-        check("https://h.example", "h.example", true);
-        check("http://H.Example/", "h.example", true);
-        check("http://h.example/path?x", "h.example", true);
-        check("http://h.example:81", "h.example:81", true);
-        check("http://h.example:81", "h.example", false);
-        check("http://h.example", "h.example:81", false);
-        check("http://sub.h.example", "h.example", false);
-        check("http://evil.example", "h.example", false);
-        check("http://evil.example/h.example", "h.example", false);
-        check("http://user@h.example", "h.example", false);
-        check("h.example", "h.example", false);
-        check("null", "null", false);
-        check("", "", false);
-        check("http://", "", false);
-        check("file://", "h.example", false);
     }
 }

@@ -46,4 +46,4 @@ pub use message::Message;
 
 pub(super) use extension::{accept_offers, check_answer, offer};
 pub use handshake::accept_key;
-pub(super) use handshake::{is_key, same_origin};
+pub(super) use handshake::is_key;
