@@ -16,7 +16,10 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) fn start(name: &str, folder: &Path) -> Result<Server> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let process = Command::new(std::env::current_exe()?)
+        // On a processor of its own, where the clients are told to keep away: see benches/README.md.
+        let process = Command::new("taskset")
+            .args(["-c", "0"])
+            .arg(std::env::current_exe()?)
             .args(["serve", name, &port.to_string()])
             .arg(folder)
             .spawn()?;
