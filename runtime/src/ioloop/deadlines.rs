@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use super::ready::more_room;
 
-/// How many lanes there are: all that are not empty are looked at whenever the first entry is asked for.
+/// How many lanes there are: all are looked at whenever an entry is added, or the first taken out.
 const LANES: usize = 4;
 
 /// What a lane keeps of its room when it is empty.
@@ -20,8 +20,6 @@ const KEPT: usize = 256;
 pub(super) struct Deadlines<T> {
     /// Invariant: each is in order.
     lanes: [VecDeque<T>; LANES],
-    /// A bit for each lane that is not empty.
-    used: u32,
     rest: BinaryHeap<Reverse<T>>,
     /// The first of all, and its lane, or `LANES` for the heap: it is asked for several times a turn.
     first: Option<(usize, T)>,
@@ -31,7 +29,6 @@ impl<T: Ord + Copy> Deadlines<T> {
     pub(super) fn new() -> Deadlines<T> {
         Deadlines {
             lanes: Default::default(),
-            used: 0,
             rest: BinaryHeap::new(),
             first: None,
         }
@@ -46,7 +43,6 @@ impl<T: Ord + Copy> Deadlines<T> {
                     lane.reserve_exact(more_room(lane.len()));
                 }
                 lane.push_back(entry);
-                self.used |= 1 << n;
             }
             None => {
                 if self.rest.len() == self.rest.capacity() {
@@ -62,17 +58,11 @@ impl<T: Ord + Copy> Deadlines<T> {
 
     /// The lane whose end is the nearest before an entry; or else one that is empty.
     fn lane_for(&self, entry: &T) -> Option<usize> {
-        let mut best: Option<(usize, &T)> = None;
-        for n in bits(self.used) {
-            if let Some(end) = self.lanes[n].back()
-                && end <= entry
-                && best.is_none_or(|(_, of_best)| of_best < end)
-            {
-                best = Some((n, end));
-            }
-        }
-        let empty = self.used.trailing_ones() as usize;
-        best.map_or((empty < LANES).then_some(empty), |(n, _)| Some(n))
+        let fitting = (self.lanes.iter().enumerate())
+            .map(|(n, lane)| (lane.back(), n))
+            .filter(|(end, _)| *end <= Some(entry));
+        // None, the end of those that are empty, is before all others.
+        fitting.max_by_key(|(end, _)| *end).map(|(_, n)| n)
     }
 
     /// Returns the first entry.
@@ -83,8 +73,8 @@ impl<T: Ord + Copy> Deadlines<T> {
 
     fn find_first(&self) -> Option<(usize, T)> {
         let mut first = self.rest.peek().map(|Reverse(entry)| (LANES, entry));
-        for n in bits(self.used) {
-            if let Some(front) = self.lanes[n].front()
+        for (n, lane) in self.lanes.iter().enumerate() {
+            if let Some(front) = lane.front()
                 && first.is_none_or(|(_, entry)| front < entry)
             {
                 first = Some((n, front));
@@ -102,11 +92,8 @@ impl<T: Ord + Copy> Deadlines<T> {
         match self.lanes.get_mut(n) {
             Some(lane) => {
                 lane.pop_front();
-                if lane.is_empty() {
-                    self.used &= !(1 << n);
-                    if lane.capacity() > KEPT {
-                        lane.shrink_to(KEPT);
-                    }
+                if lane.is_empty() && lane.capacity() > KEPT {
+                    lane.shrink_to(KEPT);
                 }
             }
             None => drop(self.rest.pop()),
@@ -126,23 +113,10 @@ impl<T: Ord + Copy> Deadlines<T> {
 
     /// Keeps those that `is_kept` says to.
     pub(super) fn retain(&mut self, is_kept: impl Fn(&T) -> bool) {
-        for (n, lane) in self.lanes.iter_mut().enumerate() {
+        for lane in &mut self.lanes {
             lane.retain(&is_kept);
-            if lane.is_empty() {
-                self.used &= !(1 << n);
-            }
         }
         self.rest.retain(|Reverse(entry)| is_kept(entry));
         self.first = self.find_first();
     }
-}
-
-/// The numbers of the bits that are set.
-#[inline]
-fn bits(mut set: u32) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let lowest = set.trailing_zeros();
-        set &= set.wrapping_sub(1);
-        (lowest < u32::BITS).then_some(lowest as usize)
-    })
 }
