@@ -52,6 +52,14 @@ impl ReadBuf {
         count
     }
 
+    /// Moves bytes behind those of `into`, as many as there are and it has room for.
+    pub(super) fn append_to(&mut self, into: &mut Vec<u8>) -> usize {
+        let count = self.len().min(into.capacity() - into.len());
+        into.extend_from_slice(&self.filled()[..count]);
+        self.consume(count);
+        count
+    }
+
     /// Puts bytes in front of those that are there.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
         let all = [bytes, self.filled()].concat();

@@ -312,16 +312,13 @@ impl IoStream {
     ) -> Poll<Result<usize>> {
         ready!(self.poll_readable(cx))?;
         into.reserve(room);
-        let spare = into.capacity() - into.len();
-        let mut buffer = self.buffer.borrow_mut();
-        if !buffer.is_empty() {
-            let had = into.len();
-            into.resize(had + spare, 0);
-            let count = buffer.copy_to(&mut into[had..]);
-            into.truncate(had + count);
-            return Poll::Ready(Ok(count));
+        {
+            let mut buffer = self.buffer.borrow_mut();
+            if !buffer.is_empty() {
+                return Poll::Ready(Ok(buffer.append_to(into)));
+            }
         }
-        drop(buffer);
+        let spare = into.capacity() - into.len();
         self.poll_reading(cx, spare, |socket| socket.read_behind(into))
     }
 
