@@ -43,9 +43,6 @@ impl<F> Factory<F> {
 impl<H: RequestHandler, F: Fn() -> H + 'static> Endpoint for Factory<F> {
     fn serve<'a>(&'a self, verb: Verb, ex: &'a mut Exchange) -> Call<'a> {
         match pick(verb, H::METHODS) {
-            Some(verb) if H::HEARS_OF_CLOSE => {
-                Call::coroutine(execute_while_connected((self.make)(), verb, ex))
-            }
             Some(verb) => Call::coroutine(execute((self.make)(), verb, ex)),
             None => method_not_allowed(ex, H::METHODS),
         }
@@ -73,28 +70,22 @@ async fn execute<H: RequestHandler>(
     verb: Verb,
     ex: &mut Exchange,
 ) -> crate::Result<()> {
-    let mut result = run(&mut handler, verb, ex).await;
+    // What few requests need is in a box, or all would have room for it.
+    let mut result = match H::HEARS_OF_CLOSE {
+        true => Box::pin(run_while_connected(&mut handler, verb, ex)).await,
+        false => run(&mut handler, verb, ex).await,
+    };
     if let Err(error) = result {
         result = Box::pin(answer_error(&mut handler, ex, error)).await;
     }
-    conclude(handler, ex, result)
-}
-
-/// The same, up to the time when its client leaves.
-async fn execute_while_connected<H: RequestHandler>(
-    mut handler: H,
-    verb: Verb,
-    ex: &mut Exchange,
-) -> crate::Result<()> {
-    let mut result = run_while_connected(&mut handler, verb, ex).await;
-    if let Err(error) = result {
-        result = Box::pin(answer_error(&mut handler, ex, error)).await;
+    if result.is_ok() {
+        ex.finish();
     }
-    conclude(handler, ex, result)
+    handler.on_finish(ex);
+    result
 }
 
-/// Answers an error, if that is what it is and it can be. In a box, where it is called: few requests
-/// need it, and all would have room for it.
+/// Answers an error, if that is what it is and it can be.
 async fn answer_error<H: RequestHandler>(
     handler: &mut H,
     ex: &mut Exchange,
@@ -120,19 +111,6 @@ async fn answer_error<H: RequestHandler>(
     Ok(())
 }
 
-/// Ends the answer, and tells the handler.
-fn conclude<H: RequestHandler>(
-    mut handler: H,
-    ex: &mut Exchange,
-    result: crate::Result<()>,
-) -> crate::Result<()> {
-    if result.is_ok() {
-        ex.finish();
-    }
-    handler.on_finish(ex);
-    result
-}
-
 /// The part of that which answers.
 async fn run<H: RequestHandler>(
     handler: &mut H,
@@ -141,7 +119,6 @@ async fn run<H: RequestHandler>(
 ) -> crate::Result<()> {
     handler.call_prepare(ex).await?;
     if H::STREAMS_BODY {
-        // In a box, as that of an error.
         Box::pin(stream_body(handler, ex)).await?;
     }
     match ex.is_finished() {
