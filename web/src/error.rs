@@ -65,6 +65,11 @@ impl Error {
         }))
     }
 
+    /// A mistake of the program's: a 500.
+    pub(crate) fn mistake(message: impl Into<Cow<'static, str>>) -> Error {
+        Error::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
     /// An error of the given status with nothing more to say.
     pub fn status_only(status: StatusCode) -> Error {
         Error::new(status, "")

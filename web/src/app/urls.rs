@@ -4,8 +4,6 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::{self, Display};
 
-use http::StatusCode;
-
 use super::pattern::Pattern;
 use crate::conn::{Exchange, NamedUrls};
 use crate::error::{Error, Result};
@@ -58,7 +56,7 @@ impl Urls {
         };
         ask(named).map_err(|why| {
             let text = &named.text;
-            mistake(format!("no URL for {name:?} ({text}): {why}"))
+            Error::mistake(format!("no URL for {name:?} ({text}): {why}"))
         })
     }
 }
@@ -172,11 +170,7 @@ impl Exchange {
 }
 
 pub(super) fn no_such_name(name: &str) -> Error {
-    mistake(format!(
+    Error::mistake(format!(
         "no route has the name {name:?}: give it one with `Application::name`"
     ))
-}
-
-fn mistake(message: String) -> Error {
-    Error::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }

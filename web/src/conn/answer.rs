@@ -7,6 +7,7 @@ use super::clock::with_date;
 use super::exchange::{Exchange, Phase};
 use super::failure::log_panic;
 use super::server::call;
+use super::site::add_missing;
 use super::values::{IntoName, IntoValue};
 use crate::error::{Error, Result};
 use crate::http::{ResponseBody, Version, encode_chunk, encode_last_chunk, encode_response_head};
@@ -129,12 +130,12 @@ impl Exchange {
     pub fn add_trailer(&mut self, name: impl IntoName, value: impl IntoValue) -> Result<()> {
         let (name, value) = (name.into_name()?, value.into_value()?);
         if NO_TRAILERS.contains(&name.as_str()) {
-            return Err(mistake(format!(
+            return Err(Error::mistake(format!(
                 "{name} cannot be a trailer: set it as a header"
             )));
         }
         if self.phase == Phase::Finished {
-            return Err(mistake(format!(
+            return Err(Error::mistake(format!(
                 "the trailer {name} comes after the answer was finished"
             )));
         }
@@ -170,8 +171,8 @@ impl Exchange {
     pub fn write_json<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         if self.phase == Phase::Finished {
-            return Err(mistake(
-                "the JSON is written after the answer was finished".into(),
+            return Err(Error::mistake(
+                "the JSON is written after the answer was finished",
             ));
         }
         if self.phase == Phase::Open {
@@ -278,16 +279,16 @@ impl Exchange {
     /// As [`redirect`](Exchange::redirect); if the status is none of 300 to 399.
     pub fn redirect_with(&mut self, status: StatusCode, url: &str) -> Result<()> {
         if self.headers_sent() {
-            return Err(mistake(
-                "cannot redirect after the headers were sent".into(),
+            return Err(Error::mistake(
+                "cannot redirect after the headers were sent",
             ));
         }
         if !status.is_redirection() {
-            return Err(mistake(format!("{status} does not redirect")));
+            return Err(Error::mistake(format!("{status} does not redirect")));
         }
         // A tab as well: browsers drop it, and may find another host in what is left.
         if url.contains(char::is_control) {
-            return Err(mistake(format!(
+            return Err(Error::mistake(format!(
                 "the URL {url:?} has control characters: encode them"
             )));
         }
@@ -420,14 +421,8 @@ impl Exchange {
     }
 
     fn encode_head(&mut self, framing: ResponseBody) {
-        if let Some(site) = &self.site
-            && !site.headers.is_empty()
-        {
-            for (name, value) in &site.headers {
-                if !self.headers.iter().any(|(own, _)| own == name) {
-                    self.headers.push((name.clone(), value.clone()));
-                }
-            }
+        if let Some(site) = &self.site {
+            add_missing(&mut self.headers, &site.headers);
         }
         let has_type = self.headers.iter().any(|(name, _)| *name == CONTENT_TYPE);
         if !has_type && !self.written.is_empty() && self.describes_a_body(framing) {
@@ -478,7 +473,7 @@ impl Exchange {
                         self.keep_alive = false;
                         let message =
                             format!("more is written than the Content-Length of {length} says");
-                        fits = Err(mistake(message));
+                        fits = Err(Error::mistake(message));
                     }
                 }
             }
@@ -548,7 +543,7 @@ impl Exchange {
 fn header(name: impl IntoName, value: impl IntoValue) -> Result<(HeaderName, HeaderValue)> {
     let (name, value) = (name.into_name()?, value.into_value()?);
     if name == CONTENT_LENGTH && length(&value).is_none() {
-        return Err(mistake(format!(
+        return Err(Error::mistake(format!(
             "the Content-Length {value:?} is no number"
         )));
     }
@@ -560,11 +555,6 @@ fn length(value: &HeaderValue) -> Option<u64> {
     let text = value.to_str().ok()?;
     let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_plain.then(|| text.parse().ok()).flatten()
-}
-
-/// A mistake of the program's.
-fn mistake(message: String) -> Error {
-    Error::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
 pub(super) fn escape_html(text: &str) -> String {

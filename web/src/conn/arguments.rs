@@ -220,5 +220,5 @@ fn no_such_path_argument(name: &str) -> Error {
     let message = format!(
         "the handler wants the path's {name:?}, but its route has no such part: write it as {{{name}}} in the pattern"
     );
-    Error::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    Error::mistake(message)
 }

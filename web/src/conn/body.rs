@@ -331,9 +331,10 @@ impl Exchange {
     /// Returns the next piece of a body that is [streamed](BodyPlan::stream); none at its end.
     ///
     /// Nothing is read before this is called, and no more than a piece at a time, of half a MiB at
-    /// most: a client that sends faster than the handler reads has to wait. One that asked to be told is sent `100 Continue` by
-    /// the first call. What is left unread when the handler returns is dropped, or the connection
-    /// closed if it is much. Of a body that was read whole this gives all in one piece.
+    /// most: a client that sends faster than the handler reads has to wait. One that asked to be told
+    /// is sent `100 Continue` by the first call. What is left unread when the handler returns is
+    /// dropped, or the connection closed if it is much. Of a body that was read whole this gives all in
+    /// one piece.
     ///
     /// # Examples
     ///

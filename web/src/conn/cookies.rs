@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::SET_COOKIE;
 
 use super::clock::wall_clock;
@@ -158,7 +157,7 @@ impl Exchange {
         site.and_then(|site| site.secret.as_ref()).ok_or_else(|| {
             let message =
                 "signed cookies need a secret: give the application one with `cookie_secret`";
-            Error::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+            Error::mistake(message)
         })
     }
 }

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::exchange::Exchange;
 use crate::error::{Error, Result};
+use crate::http::grammar::essence;
 
 impl Exchange {
     /// Returns the last argument of this name, parsed.
@@ -80,7 +81,7 @@ impl Exchange {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         if self.has_unread_body() {
             let message = "the body is streamed: `read_body` comes before `json`";
-            return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, message));
+            return Err(Error::mistake(message));
         }
         let content_type = self.request().header_str("content-type").unwrap_or("");
         if !is_json(content_type) {
@@ -98,7 +99,7 @@ impl Exchange {
 }
 
 fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or("").trim();
+    let essence = essence(content_type);
     let suffix = essence.len().checked_sub("+json".len());
     essence.eq_ignore_ascii_case("application/json")
         || suffix.is_some_and(|at| {

@@ -7,7 +7,9 @@ use http::StatusCode;
 use super::arguments::{Arguments, malformed};
 use super::exchange::Exchange;
 use crate::error::{Error, Result};
-use crate::http::{MultipartDecoder, MultipartError, MultipartEvent, PartHead, parse_form};
+use crate::http::{
+    MultipartDecoder, MultipartError, MultipartEvent, PartHead, is_urlencoded, parse_form,
+};
 
 /// A file of a form: Tornado's `HTTPFile`.
 ///
@@ -157,9 +159,4 @@ fn read_multipart(
 /// A handler that took the body's bytes away has no files.
 fn slice<'a>(body: &'a [u8], range: &Range<usize>) -> &'a [u8] {
     body.get(range.clone()).unwrap_or_default()
-}
-
-fn is_urlencoded(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or("");
-    (essence.trim()).eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }

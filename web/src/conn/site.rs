@@ -36,11 +36,7 @@ impl Site {
     /// Fills in what is not set with what is set around it.
     pub(crate) fn within(self, outer: &Site) -> Site {
         let mut headers = self.headers;
-        for (name, value) in &outer.headers {
-            if !headers.iter().any(|(own, _)| own == name) {
-                headers.push((name.clone(), value.clone()));
-            }
-        }
+        add_missing(&mut headers, &outer.headers);
         Site {
             compression: self.compression.or(outer.compression),
             secret: self.secret.or_else(|| outer.secret.clone()),
@@ -60,6 +56,18 @@ impl Site {
     /// Without names of its own: those of all are the outermost application's.
     pub(crate) fn without_urls(self) -> Site {
         Site { urls: None, ..self }
+    }
+}
+
+/// Adds the headers whose names are not there.
+pub(super) fn add_missing(
+    headers: &mut Vec<(HeaderName, HeaderValue)>,
+    more: &[(HeaderName, HeaderValue)],
+) {
+    for (name, value) in more {
+        if !headers.iter().any(|(own, _)| own == name) {
+            headers.push((name.clone(), value.clone()));
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::error::{Error, Result};
-use http::StatusCode;
 
 /// Proxies in front of a server, by their addresses.
 ///
@@ -116,7 +115,7 @@ fn network(text: &str) -> Result<Network> {
         let message = format!(
             "{text:?} is no proxy's address: write one as \"127.0.0.1\", or a network as \"10.0.0.0/8\""
         );
-        Error::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+        Error::mistake(message)
     };
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),

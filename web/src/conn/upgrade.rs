@@ -60,7 +60,7 @@ impl Exchange {
     pub async fn upgrade(&mut self, protocol: &str) -> Result<Detached> {
         if self.phase != Phase::Open {
             let message = "cannot upgrade after the headers were sent";
-            return Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, message));
+            return Err(Error::mistake(message));
         }
         let offered = self.is_offered(protocol);
         let protocol: HeaderValue = protocol.into_value()?;
@@ -117,7 +117,7 @@ impl Exchange {
             }
             Some(stream) => return Ok(stream),
         };
-        Err(Error::new(StatusCode::INTERNAL_SERVER_ERROR, message))
+        Err(Error::mistake(message))
     }
 
     fn is_offered(&self, protocol: &str) -> bool {

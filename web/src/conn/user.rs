@@ -76,7 +76,7 @@ impl Exchange {
         let Some(login) = site.and_then(|site| site.login_url.clone()) else {
             let message =
                 "nobody is logged in, and there is no way to: give the application a `login_url`";
-            return mistake(message.to_owned());
+            return Error::mistake(message);
         };
         // Elsewhere the path alone would say nothing.
         let next = match login.contains("://") {
@@ -95,7 +95,7 @@ impl Exchange {
         let who = self.site.as_ref().and_then(|site| site.who.clone());
         let Some(who) = who else {
             let message = "nobody knows who asks: give the application a `current_user`, or set it in `prepare`";
-            return Err(mistake(message.to_owned()));
+            return Err(Error::mistake(message));
         };
         (who.ask)(self)
     }
@@ -104,7 +104,7 @@ impl Exchange {
         let who = self.site.as_ref().and_then(|site| site.who.as_ref());
         let given = who.map_or("another type", |who| who.type_name);
         let wanted = type_name::<T>();
-        mistake(format!(
+        Error::mistake(format!(
             "the current user is asked for as {wanted}, and is {given}"
         ))
     }
@@ -114,10 +114,6 @@ impl Exchange {
 fn is_own_path(url: &str) -> bool {
     let is_plain = !url.contains(|c: char| c.is_control() || c == '\\');
     is_plain && url.starts_with('/') && !url.starts_with("//")
-}
-
-fn mistake(message: String) -> Error {
-    Error::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
 #[cfg(test)]

@@ -148,7 +148,7 @@ fn redirect_into(ex: &mut Exchange) -> Result<()> {
     if let Some(query) = request.query() {
         url += &format!("?{query}");
     }
-    ex.redirect_with(StatusCode::MOVED_PERMANENTLY, &url)
+    ex.redirect_permanent(&url)
 }
 
 fn http_date(time: SystemTime) -> String {

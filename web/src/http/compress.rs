@@ -5,6 +5,8 @@ use std::io::Write;
 
 use flate2::write::GzEncoder;
 
+use super::grammar::essence;
+
 /// Which answers are compressed: Tornado's `compress_response`.
 ///
 /// Text, JSON and the like, from 1,024 bytes on, if the client accepts gzip. All of an application's
@@ -68,8 +70,7 @@ impl Compression {
 
 /// True for types whose content has something to spare.
 pub(crate) fn is_compressible(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or("").trim();
-    let essence = essence.to_ascii_lowercase();
+    let essence = essence(content_type).to_ascii_lowercase();
     let named = matches!(
         essence.as_str(),
         "application/javascript"

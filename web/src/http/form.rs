@@ -9,6 +9,8 @@ use std::{error, fmt};
 
 use percent_encoding::percent_decode;
 
+use super::grammar::essence;
+
 /// How many fields a query or form may have.
 ///
 /// Each costs two allocations, so that a body of `&&&…` would take far more
@@ -110,6 +112,11 @@ fn plus_to_space(text: &[u8]) -> Cow<'_, [u8]> {
     }
     let space = |byte: &u8| if *byte == b'+' { b' ' } else { *byte };
     Cow::Owned(text.iter().map(space).collect())
+}
+
+/// True for the type of forms without files, whatever its parameters.
+pub(crate) fn is_urlencoded(content_type: &str) -> bool {
+    essence(content_type).eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 #[cfg(test)]

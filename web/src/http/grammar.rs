@@ -41,6 +41,11 @@ pub(crate) fn list_has(value: &[u8], member: &[u8]) -> bool {
     list(value).any(|one| one.eq_ignore_ascii_case(member))
 }
 
+/// The type in a `Content-Type`, without its parameters.
+pub(crate) fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or("").trim()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

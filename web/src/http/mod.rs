@@ -63,6 +63,7 @@ pub use self::encode::{
     CONTINUE, EncodeError, ResponseBody, encode_request_head, encode_response_head,
 };
 pub(crate) use self::etag::lists_tag;
+pub(crate) use self::form::is_urlencoded;
 pub use self::form::{FormError, MAX_FORM_FIELDS, decode_path_segment, parse_form, parse_query};
 pub use self::framing::BodyFraming;
 pub use self::head::{RequestHead, Version};

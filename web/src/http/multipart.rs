@@ -20,7 +20,7 @@ use http::StatusCode;
 
 use self::disposition::Disposition;
 use super::form::MAX_FORM_FIELDS;
-use super::grammar::is_token;
+use super::grammar::{essence, is_token};
 use super::scan::find;
 
 /// Bounds on a form with files; the whole of it is bounded by the limit on bodies.
@@ -147,8 +147,7 @@ impl MultipartDecoder {
 
     /// True for the type of forms that this takes apart, whatever its parameters.
     pub fn is_for(content_type: &str) -> bool {
-        let essence = content_type.split(';').next().unwrap_or("");
-        essence.trim().eq_ignore_ascii_case("multipart/form-data")
+        essence(content_type).eq_ignore_ascii_case("multipart/form-data")
     }
 
     /// Looks at the input, and says how many of its bytes are used up and what they were.

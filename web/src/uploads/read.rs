@@ -9,7 +9,9 @@ use super::form::{UploadedFile, UploadedForm};
 use super::spool::Spool;
 use crate::conn::Exchange;
 use crate::error::{Error, Result};
-use crate::http::{MultipartDecoder, MultipartError, MultipartEvent, PartHead, parse_form};
+use crate::http::{
+    MultipartDecoder, MultipartError, MultipartEvent, PartHead, is_urlencoded, parse_form,
+};
 
 impl Exchange {
     /// Reads a form, with or without files. What of its files is beyond
@@ -57,8 +59,7 @@ impl Exchange {
             let decoder = decoder.map_err(malformed)?;
             return Reading::new(uploads, decoder).read(self).await;
         }
-        let essence = content_type.split(';').next().unwrap_or("").trim();
-        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        if !is_urlencoded(content_type) {
             let message = format!("a form is wanted, not {content_type:?}");
             let error = Error::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
             return Err(error.with_reason("The body has to be a form"));
